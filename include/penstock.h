@@ -1,0 +1,397 @@
+/* penstock.h: the whole public interface of Penstock.
+ *
+ * Penstock runs trained LSTM stacks one timestep at a time, with microsecond, predictable latency, on ordinary CPU
+ * cores. The way of the data:
+ *
+ *     checkpoint --pst_model_read--> model --pst_compile--> program --pst_engine_open--> engine
+ *                                                                    --pst_stream_open--> stream --pst_step--> y
+ *
+ * WORDS. A model is layers with fp32 weights and an initial state. A program is a model compiled into packed tiles of
+ * one format (f32, bf16, w8a16, w8a8); it depends neither on the instruction set nor on the number of cores. An
+ * engine is a program placed on this host. A stream is the recurrent state of one input sequence on an engine. A step
+ * is one timestep: x in, y out. Its respond part needs x and is the latency; its settle part prepares the next step.
+ *
+ * STATUS. Every call that can fail returns a pst_status: PST_OK is 0. On any other value all outputs and objects are
+ * as they were before the call, and pst_last_error() of the same thread has the detail.
+ *
+ * STRUCTS. Every struct begins with its size; set it with PST_INIT, which also clears the rest. 0 and NULL mean "the
+ * default". Fields are only ever appended. A struct larger than the library's own is accepted if the part the library
+ * does not know is zero, else PST_E_UNSUPPORTED. Structs that the library fills are filled up to the caller's size.
+ *
+ * OWNERSHIP. Inputs are copied; nothing the caller passes is kept after the call. What a call creates belongs to the
+ * caller, who frees it with the matching call; every freeing call takes NULL. A program may outlive its model. An
+ * engine may outlive its program. A stream whose engine was closed answers PST_E_CLOSED until it is closed itself.
+ *
+ * THREADS. Models and programs are immutable and may be shared by any number of threads. An engine and its streams
+ * are driven by one thread at a time (any thread); engines are independent of each other. Errors are per thread.
+ *
+ * PROCESS. The library prints nothing, installs no signal handler, never exits, reads and writes no environment
+ * variable, changes no resource limit, and leaves the caller's affinity alone unless asked. After fork() the child's
+ * engines and streams answer PST_E_FORKED.
+ *
+ * STEP. pst_step, pst_settle and pst_warm never allocate, lock, print or make a system call, and touch no page that
+ * was not already resident. All other calls may allocate and may block on memory and files.
+ *
+ * NUMBERS. Every sum has one order and one rounding, written down in docs/numerics.md: the same program gives the
+ * same bits at every instruction set level and on every number of cores.
+ */
+#ifndef PENSTOCK_H
+#define PENSTOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The version of this header and of the library built with it. The one place where it is written. */
+#define PST_VERSION_MAJOR 0
+#define PST_VERSION_MINOR 1
+#define PST_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define PST_API __attribute__((visibility("default")))
+#else
+#define PST_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- status and errors ------------------------------------------------------------------------------------------ */
+
+typedef int pst_status;
+enum {
+    PST_OK = 0,
+    PST_E_ARGUMENT,    /* an argument is missing, out of range or contradicts another */
+    PST_E_SHAPE,       /* a tensor or an array has another shape than is needed */
+    PST_E_FILE,        /* a file could not be opened, read or written: os_error says why */
+    PST_E_CORRUPT,     /* the bytes are not what they claim to be: truncated, altered, overlapping, duplicate */
+    PST_E_UNSUPPORTED, /* well formed, but not something this version runs */
+    PST_E_MEMORY,      /* memory could not be had */
+    PST_E_HOST,        /* the host lacks what was asked for: instruction set level, cores */
+    PST_E_NONFINITE,   /* NaN, infinity, or a magnitude beyond what the formats hold; item and found say where */
+    PST_E_TOLERANCE,   /* the compiled program misses the tolerance asked for */
+    PST_E_MISMATCH,    /* a saved state belongs to another program */
+    PST_E_BUSY,        /* another thread is driving this engine */
+    PST_E_CLOSED,      /* the stream's engine was closed */
+    PST_E_FORKED,      /* the engine belongs to the parent process */
+    PST_E_CANCELLED,   /* the progress callback asked to stop */
+    PST_E_FULL,        /* reserved for queues */
+    PST_E_EMPTY        /* reserved for queues */
+};
+
+/* Clears a struct and sets its size. */
+#define PST_INIT(o) (memset(&(o), 0, sizeof(o)), (void)((o).size = sizeof(o)))
+
+/* The detail of the last failing call of this thread. Strings belong to the library and stay valid until the next
+ * failing call of the same thread; absent ones are NULL. expected and found are meaningful when the message names
+ * them. */
+typedef struct {
+    size_t size;
+    pst_status status;
+    int os_error;        /* errno of the failing system call, else 0 */
+    const char *message; /* one line, complete by itself */
+    const char *file;    /* path */
+    const char *item;    /* tensor, layer, unit, array */
+    const char *field;   /* field of the item */
+    int64_t expected, found;
+} pst_error;
+
+/* "0.1.0". Never fails, static storage. */
+PST_API const char *pst_version(void);
+/* A short fixed name of a status: "PST_E_SHAPE"; "unknown status" for any other number. */
+PST_API const char *pst_status_name(pst_status status);
+/* Fills *e with the detail of this thread's last failing call. Changes nothing; does not allocate. */
+PST_API void pst_last_error(pst_error *e);
+
+/* ---- models ----------------------------------------------------------------------------------------------------- */
+
+typedef struct pst_model pst_model;
+
+/* Element types of tensors; numbers never change. */
+enum { PST_F32 = 0, PST_F64 = 1, PST_F16 = 2, PST_BF16 = 3 };
+
+/* One tensor in memory, C order, contiguous, host byte order. Values are converted to fp32 (nearest even). */
+typedef struct {
+    size_t size;
+    const char
+        *name; /* PyTorch's name within its layer: weight_ih, weight_hh, bias_ih, bias_hh, weight, bias; h0, c0 */
+    int dtype;
+    int rank;
+    const uint64_t *shape;
+    const void *data;
+} pst_tensor;
+
+/* One scalar setting of a layer. */
+typedef struct {
+    size_t size;
+    const char *name; /* alpha, beta */
+    double value;
+} pst_attribute;
+
+/* One layer, in the order of the data.
+ *
+ * kind        tensors (H units, n inputs; * = may be absent, meaning zeros)
+ * lstm        weight_ih [4H, n], weight_hh [4H, H], bias_ih* [4H], bias_hh* [4H], h0* [H], c0* [H];
+ *             gates in PyTorch's order i, f, g, o; torch.nn.LSTM's equations
+ * linear      weight [out, n], bias* [out]; y = W x + b
+ * activation  none; function names it; directly after an lstm, a linear or another activation
+ * softmax     none; over all features; only as the last layer
+ *
+ * function: relu; leaky_relu (alpha = slope, 0.01); elu (alpha, 1); tanh; sigmoid; hard_sigmoid (alpha 1/6, beta 0.5:
+ * clamp(alpha v + beta, 0, 1)); clip (alpha = lowest, beta = highest; both required, alpha <= beta); silu; gelu (by
+ * erf); gelu_tanh; softplus (log(1 + exp(v))). */
+typedef struct {
+    size_t size;
+    const char *kind;
+    const char *function; /* activation only, else NULL */
+    const pst_tensor *const *tensors;
+    size_t tensor_count;
+    const pst_attribute *const *attributes;
+    size_t attribute_count;
+} pst_layer;
+
+/* How to read a checkpoint. prefix: only tensors whose name begins with it are considered, and it is cut off; NULL:
+ * everything, the prefix (if the file has one) is found by itself. */
+typedef struct {
+    size_t size;
+    const char *prefix;
+} pst_read_options;
+
+/* What a model or program is made of. */
+typedef struct {
+    size_t size;
+    uint32_t layers;  /* all kinds */
+    uint32_t inputs;  /* features of x */
+    uint32_t outputs; /* features of y */
+    uint64_t parameters;
+    uint64_t critical_bytes; /* weights and scales that respond reads; programs only, else 0 */
+    uint64_t settle_bytes;   /* weights and scales that settle reads; programs only, else 0 */
+    uint64_t state_bytes;    /* of pst_stream_save; programs only, else 0 */
+    uint64_t padding_bytes;  /* of the weights above, how many are padding; programs only, else 0 */
+    uint64_t hash;           /* of the program's file content; programs only, else 0 */
+    const char *format; /* name of the format compiled for; programs only, else NULL. Lives as long as the object */
+} pst_info;
+
+/* What one layer is. Strings live as long as the object asked. Encodings are those of the program; NULL in models. */
+typedef struct {
+    size_t size;
+    const char *kind;
+    const char *function; /* of an activation, else NULL */
+    uint32_t inputs, outputs;
+    uint64_t parameters;
+    const char *input_encoding;     /* of W_ih or the Linear's weight: "f32", "bf16", "w8a16", "w8a8"; NULL without */
+    const char *recurrent_encoding; /* of W_hh; NULL without */
+    uint64_t critical_bytes, settle_bytes, padding_bytes;
+    double h_scale;     /* of the integer formats: the static scale of h, 2^k; 0 without */
+    double alpha, beta; /* of an activation */
+} pst_layer_info;
+
+/* Builds a model from layers in memory, in the data's order. Copies everything. Checks shapes, that each layer's
+ * inputs are the outputs of the one below, and that every value is finite and at most 2^40 in magnitude. Errors name
+ * layer and tensor: "layer 1 (lstm), weight_ih". */
+PST_API pst_status pst_model_create(const pst_layer *const *layers, size_t count, pst_model **out);
+
+/* Reads a .safetensors checkpoint: either one with Penstock's layer graph in its metadata (docs/format.md), or a bare
+ * state_dict of an LSTM stack and Linear (lstm.weight_ih_l0 ... fc.weight, any names and prefix, with and without
+ * biases), from which layers and sizes are inferred. Tensors F32, F64, F16, BF16. What is ambiguous or left over is an
+ * error that lists the tensors. o may be NULL. Reads the whole file into memory. */
+PST_API pst_status pst_model_read(const char *path, const pst_read_options *o, pst_model **out);
+/* The same from n bytes in memory. */
+PST_API pst_status pst_model_read_memory(const void *bytes, size_t n, const pst_read_options *o, pst_model **out);
+PST_API pst_status pst_model_get_info(const pst_model *m, pst_info *out);
+/* Layer `index`, counted from 0 in the order of the data. */
+PST_API pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_info *out);
+PST_API void pst_model_free(pst_model *m);
+
+/* The reference: the model in float64, slow and obvious, from its fp32 weights. x is [sequences, steps, inputs], y is
+ * [sequences, steps, outputs]; each sequence starts from the model's initial state. Takes time in proportion to
+ * sequences * steps * parameters (about 1e-9 s each). */
+PST_API pst_status pst_model_reference(const pst_model *m, const float *x, uint64_t sequences, uint64_t steps,
+                                       double *y);
+
+/* ---- error, and programs ---------------------------------------------------------------------------------------- */
+
+typedef struct pst_program pst_program;
+
+/* Called now and then during long work, on the calling thread: done in [0, 1], stage a short text. Non-zero cancels:
+ * the call returns PST_E_CANCELLED. Must not call back into the object being made. */
+typedef int (*pst_progress)(void *user, double done, const char *stage);
+
+/* The distance between an answer and the float64 answer, pooled over outputs, steps and sequences from the first step
+ * on. relative_rms = rms error / rms of (y - mean y), mean y being each output's own; NaN if y is constant. */
+typedef struct {
+    size_t size;
+    uint64_t steps, sequences; /* compared */
+    uint64_t seed;             /* of the noise; 0 where the input was the caller's */
+    uint64_t worst_step, worst_sequence;
+    uint32_t worst_output; /* where max_abs was found */
+    uint32_t from_caller;  /* 1: over the caller's calibration input; 0: over seeded noise */
+    double max_abs, rms, relative_rms;
+} pst_certificate;
+
+/* Fills the error fields of *out for y against expect, both [sequences, steps, outputs]. Doubles in expect may be any
+ * finite number; a y that is not finite gives PST_E_NONFINITE. */
+PST_API pst_status pst_compare(const float *y, const double *expect, uint64_t sequences, uint64_t steps,
+                               uint32_t outputs, pst_certificate *out);
+
+/* flags of pst_compile_options */
+enum { PST_COMPILE_UNCERTIFIED = 1 }; /* skip the certificate: pst_program_certificate then says PST_E_EMPTY */
+
+typedef struct {
+    size_t size;
+    const char *format;         /* "f32", "bf16", "w8a16", "w8a8"; NULL: "bf16" */
+    const float *calibration;   /* [sequences, steps, inputs], or NULL */
+    uint64_t steps, sequences;  /* of the calibration; sequences 0 means 1 */
+    uint64_t seed;              /* of the noise that the certificate uses without calibration; 0: a fixed seed */
+    uint64_t certificate_steps; /* per sequence at most; 0: as many as 2e9 reference multiply-adds allow, 64 to 1,000 */
+    double tolerance;           /* on relative rms; 0: none */
+    double tolerance_abs;       /* on max absolute error; 0: none */
+    uint32_t flags;
+    pst_progress progress;
+    void *user;
+    const char *level; /* highest level that the certificate's engine may use, as in pst_engine_options */
+} pst_compile_options;
+
+/* Compiles a model into a program of one format and certifies it: the program is run on this host against the float64
+ * reference, over the calibration input if there is one, else over seeded normal noise (an error on noise is not an
+ * error on your data). With calibration, the integer formats also take their scales of h from it. o may be NULL.
+ * PST_E_TOLERANCE if a tolerance was given and is missed; the message has the figure reached. */
+PST_API pst_status pst_compile(const pst_model *m, const pst_compile_options *o, pst_program **out);
+/* The certificate made at compiling; it travels in the file. PST_E_EMPTY if there is none. */
+PST_API pst_status pst_program_certificate(const pst_program *p, pst_certificate *out);
+/* Writes a .pstk file: to a temporary name in the same folder, fsync, rename. */
+PST_API pst_status pst_program_save(const pst_program *p, const char *path);
+/* Reads a .pstk file whole and checks it: truncated, altered or of an unknown version is refused with the reason. */
+PST_API pst_status pst_program_open(const char *path, pst_program **out);
+PST_API pst_status pst_program_open_memory(const void *bytes, size_t n, pst_program **out);
+PST_API pst_status pst_program_get_info(const pst_program *p, pst_info *out);
+PST_API pst_status pst_program_get_layer(const pst_program *p, uint32_t index, pst_layer_info *out);
+PST_API void pst_program_free(pst_program *p);
+
+/* ---- engines ---------------------------------------------------------------------------------------------------- */
+
+typedef struct pst_engine pst_engine;
+
+typedef struct {
+    size_t size;
+    uint32_t cores;       /* 0: 1. This version runs 1; more is PST_E_UNSUPPORTED */
+    const uint32_t *cpus; /* reserved for placement; must be NULL */
+    int caller;           /* reserved; must be 0 */
+    int idle;             /* reserved; must be 0 */
+    uint32_t spin_us;     /* reserved; must be 0 */
+    uint32_t flags;       /* PST_ENGINE_... */
+    const char
+        *level; /* highest instruction set level to use; NULL: the machine's best. One the machine lacks: PST_E_HOST */
+} pst_engine_options;
+
+/* flags of pst_engine_options */
+enum {
+    PST_ENGINE_NO_HUGE_PAGES = 1, /* do not ask for huge pages */
+    PST_ENGINE_NO_LOCK = 2        /* do not lock pages in memory */
+};
+
+typedef struct {
+    size_t size;
+    uint32_t cores;
+    const char *level;             /* the level whose kernels run */
+    uint64_t page_bytes;           /* size of the pages that hold the weights; 4096 if huge pages were refused */
+    uint64_t weight_bytes;         /* weights copied by the engine */
+    uint64_t locked_bytes;         /* of them locked in memory */
+    uint64_t stream_bytes;         /* memory of one stream */
+    uint64_t settle_units;         /* units of one whole settle: pst_settle counts in these */
+    const char *const *shortfalls; /* one sentence for each thing that was refused, and the fallback taken */
+    size_t shortfall_count;
+} pst_engine_info;
+
+/* Places a program on this host: copies its weights into pages of its own (hugetlb if the system has some free, else
+ * transparent huge pages, else ordinary ones; each refusal leaves a line in the information), resident before the call
+ * returns, and chooses the kernels. One core starts no thread and pins nothing. o may be NULL. Takes about as long as
+ * copying the weights. */
+PST_API pst_status pst_engine_open(const pst_program *p, const pst_engine_options *o, pst_engine **out);
+/* Strings and lists live until the engine is closed. */
+PST_API pst_status pst_engine_get_info(const pst_engine *e, pst_engine_info *out);
+/* Frees the engine. Its streams answer PST_E_CLOSED until they are closed. In a forked child: frees the child's copy.
+ */
+PST_API void pst_engine_close(pst_engine *e);
+
+/* The levels that this machine and this build have, best last: "scalar", "avx2", ... Static storage; *count may be
+ * asked alone with names NULL. Never fails. */
+PST_API void pst_levels(const char *const **names, size_t *count);
+
+/* ---- streams ---------------------------------------------------------------------------------------------------- */
+
+typedef struct pst_stream pst_stream;
+
+/* h0, c0: the initial state, the units of all lstm layers one after the other in the data's order; NULL: the model's. A
+ * value that is not finite, or an h0 beyond what the format's scale of h holds, is an error naming layer and unit. */
+typedef struct {
+    size_t size;
+    const float *h0, *c0;
+} pst_stream_options;
+
+/* Opens a stream in its initial state, no settle owing. Allocates. o may be NULL. */
+PST_API pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, pst_stream **out);
+/* One timestep: x[nx] in, y[ny] out; nx and ny must be the program's inputs and outputs. Returns when y is written.
+ * If settle is still owing from the step before, it is finished first. x that is not finite or beyond 2^60 in
+ * magnitude: PST_E_NONFINITE naming the first index; y and the stream are untouched. x and y may be the same array. */
+PST_API pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, size_t ny);
+/* Does work that the next step would otherwise have to do first: at most `units` units (0: all) of the settle owing.
+ * *left, if not NULL, becomes the number of units still owing. Calling it is never needed for correctness. */
+PST_API pst_status pst_settle(pst_stream *s, uint32_t units, uint32_t *left);
+/* Brings what the next step needs into the caches and wakes the wide vector units; changes no state. For use shortly
+ * before a step after a long pause. */
+PST_API pst_status pst_warm(pst_stream *s);
+/* `steps` steps, settle included: x [steps, inputs], y [steps, outputs]; the same bits as that many pst_step. On an
+ * error (message: which step) the steps before it have been done and their y written. */
+PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y);
+/* Back to the initial state that the stream was opened with. Leaves no settle owing. */
+PST_API pst_status pst_stream_reset(pst_stream *s);
+/* Bytes that pst_stream_save writes; 0 for NULL. */
+PST_API size_t pst_stream_state_size(const pst_stream *s);
+/* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
+ * levels and numbers of cores; carries the program's hash. Does not allocate. */
+PST_API pst_status pst_stream_save(const pst_stream *s, void *state, size_t n);
+/* Puts the stream into a saved state; leaves no settle owing. PST_E_MISMATCH if it was saved under another program,
+ * PST_E_CORRUPT if it was altered. */
+PST_API pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n);
+/* A second stream of the same engine in the same state. Allocates. */
+PST_API pst_status pst_stream_clone(const pst_stream *s, pst_stream **out);
+PST_API void pst_stream_close(pst_stream *s);
+
+/* ---- the host, and the floor ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    size_t size;
+    char cpu[64];
+    uint32_t logical_cpus;
+    uint32_t virtualised; /* 1: the CPU says that a hypervisor is there */
+    uint64_t l1d_bytes, l2_bytes, l3_bytes;
+    double l1_gbs, l2_gbs,
+        l3_gbs; /* read bandwidth of one core at half of L1d, 3/4 of L2, 1/4 of L3 (at most 16 MB); 1e9 bytes/s */
+    double hiccup_seconds;                             /* how long a loop that only reads the clock was watched */
+    uint64_t hiccups_1us, hiccups_10us, hiccups_100us; /* gaps in it at least that long */
+    double hiccup_max_us, hiccup_share;                /* the longest gap; share of the time lost in gaps >= 1 us */
+} pst_host;
+
+/* Describes the host and measures what it does to latency, on the calling thread, for about `seconds` in all (at
+ * least 0.2). Blocks that long. level as in pst_engine_options. */
+PST_API pst_status pst_host_measure(double seconds, const char *level, pst_host *out);
+
+/* The floor of a respond: how long this engine's core takes only to read the critical weights from where a settle has
+ * left them, nothing else done. */
+typedef struct {
+    size_t size;
+    uint64_t critical_bytes;
+    double read_ns; /* median time of one bare read of all critical weights, each after a read of the settle half */
+    double bandwidth_gbs; /* critical_bytes / read_ns */
+} pst_floor;
+
+/* Measures the floor with `repeats` (at least 3) reads spaced by spacing_us microseconds, on the calling thread.
+ * Changes no stream. */
+PST_API pst_status pst_engine_floor(pst_engine *e, uint32_t repeats, double spacing_us, pst_floor *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
