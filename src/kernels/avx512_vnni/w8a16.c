@@ -1,0 +1,21 @@
+/* w8a16 at level avx512_vnni. */
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+#include "kernels/target.h"
+
+PSTI_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512vnni")
+
+#include "kernels/avx512/vector.h"
+#include "kernels/template/math.h"
+
+#define BUILD avx512_vnni
+#define ENCODING w8a16
+#define ENCODING_NUMBER PSTI_W8A16
+#define DIGITS 2
+
+#include "kernels/avx512_vnni/quad.h"
+
+#include "kernels/template/w8.h"
+
+PSTI_TARGET_END

@@ -1,0 +1,44 @@
+/* The ladder: which function a level uses for each kernel. */
+#include "kernels/kernels.h"
+
+#include "cpu/levels.h"
+
+psti_kernels psti_kernels_get(int level) {
+    psti_kernels k = {.level = psti_level_names[level]};
+#define PSTI_KERNEL(of, build, class, variant)                                                                         \
+    if (PSTI_LEVEL_##of <= level && psti_build_runs_##build())                                                         \
+        k.class##_##variant = psti_##build##_##class##_##variant;
+#include "kernels/kernels.def"
+#undef PSTI_KERNEL
+    return k;
+}
+
+int psti_build_runs_scalar(void) {
+    return 1;
+}
+
+#define PSTI_BUILD(name, runs)                                                                                         \
+    int psti_build_runs_##name(void) {                                                                                 \
+        return (runs) != 0;                                                                                            \
+    }
+#define HERE(level) (psti_levels_here() >> PSTI_LEVEL_##level & 1)
+PSTI_BUILD(avx2, HERE(avx2))
+PSTI_BUILD(avx2_vnni, HERE(avx2_vnni) && psti_cpu_features() & PSTI_CPU_AVX_VNNI)
+PSTI_BUILD(avx2_vnni_evex, HERE(avx2_vnni) && psti_cpu_features() & PSTI_CPU_AVX512_VNNI_VL)
+PSTI_BUILD(avx512, HERE(avx512))
+PSTI_BUILD(avx512_vnni, HERE(avx512_vnni))
+PSTI_BUILD(avx512_bf16, HERE(avx512_bf16))
+
+#define BY_ENCODING(class)                                                                                             \
+    psti_##class##_fn *psti_kernels_##class(const psti_kernels *k, int encoding) {                                     \
+        psti_##class##_fn *const by[PSTI_ENCODINGS] = {                                                                \
+            [PSTI_F32] = k->class##_f32,                                                                               \
+            [PSTI_BF16] = k->class##_bf16,                                                                             \
+            [PSTI_W8A16] = k->class##_w8a16,                                                                           \
+            [PSTI_W8A8] = k->class##_w8a8,                                                                             \
+        };                                                                                                             \
+        return by[encoding];                                                                                           \
+    }
+BY_ENCODING(lstm)
+BY_ENCODING(linear)
+BY_ENCODING(settle)

@@ -1,0 +1,43 @@
+/* Sums of 8-bit weights times one or two digits (DIGITS), in plain C. */
+typedef struct {
+    const int8_t *digit[DIGITS]; /* high first */
+    float scale;
+} sums_context;
+
+static sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
+    (void)s;
+    sums_context c = {.scale = x->scale};
+    c.digit[0] = x->code;
+#if DIGITS == 2
+    c.digit[1] = x->low;
+#endif
+    return c;
+}
+
+static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
+                      const psti_shape *s, uint32_t vectors, psti_partial *partial) {
+    const signed char *w = (const signed char *)tiles;
+    (void)s;
+    for (uint32_t lane = 0; lane < vectors * PSTI_LANES; lane++)
+        for (int k = 0; k < DIGITS; k++) {
+            int32_t sum = (int32_t)partial->word[k][lane / PSTI_LANES][lane % PSTI_LANES];
+            for (uint32_t i = from; i < to; i++)
+                sum += w[((size_t)(i / 4) * vectors * PSTI_LANES + lane) * 4 + i % 4] * c->digit[k][i];
+            partial->word[k][lane / PSTI_LANES][lane % PSTI_LANES] = (uint32_t)sum;
+        }
+}
+
+static void sums_value(const sums_context *c, const psti_partial *partial, uint32_t vectors, vf *value) {
+    (void)c;
+    for (uint32_t lane = 0; lane < vectors * PSTI_LANES; lane++) {
+        float high = (float)(int32_t)partial->word[0][lane / PSTI_LANES][lane % PSTI_LANES];
+#if DIGITS == 2
+        high = fmaf(high, 256.0f, (float)(int32_t)partial->word[1][lane / PSTI_LANES][lane % PSTI_LANES]);
+#endif
+        value[lane / PSTI_LANES].v[lane % PSTI_LANES] = high;
+    }
+}
+
+static vf sums_close(const sums_context *c, vf value, const float *scale, vf bracket) {
+    return vf_fma(value, vf_mul(vf_load(scale), vf_all(c->scale)), bracket);
+}

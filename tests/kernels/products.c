@@ -1,0 +1,159 @@
+/* Product kernels (lstm, linear, settle) on random layers against the scalar level, bit for bit. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness.h"
+
+static size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
+/* An operand of random values in one encoding, padded with zeros as the engine pads. */
+static psti_operand random_operand(int encoding, uint32_t n) {
+    size_t padded = round_up(n, PSTI_RUN);
+    psti_operand o = {.scale = ldexpf(1.0f / (encoding == PSTI_W8A16 ? 32512.0f : 127.0f), (int)random_below(60) - 30)};
+    float *f32 = guard_take(padded * sizeof(float));
+    memset(f32, 0, padded * sizeof(float));
+    uint16_t *bf16 = guard_take(padded * sizeof(uint16_t));
+    memset(bf16, 0, padded * sizeof(uint16_t));
+    int8_t *high = guard_take(padded), *low = guard_take(padded);
+    memset(high, 0, padded);
+    memset(low, 0, padded);
+    for (uint32_t i = 0; i < n; i++) {
+        f32[i] = psti_flush(random_value(), -40);
+        bf16[i] = psti_to_bf16(psti_flush(random_value(), -48));
+        high[i] = (int8_t)((int)random_below(255) - 127);
+        low[i] = (int8_t)((int)random_below(256) - 128);
+    }
+    o.code = encoding == PSTI_F32 ? (void *)f32 : encoding == PSTI_BF16 ? (void *)bf16 : (void *)high;
+    o.low = encoding == PSTI_W8A16 ? low : NULL;
+    return o;
+}
+
+static float *random_floats(size_t n, int least_exponent) {
+    float *v = guard_take(n * sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = psti_flush(random_value(), least_exponent);
+    return v;
+}
+
+void product_make(product *p, const row *r, uint32_t units, uint32_t inputs, uint32_t gates) {
+    *p = (product){.shape = psti_shape_of(units, inputs, gates)};
+    p->vectors = psti_shape_vectors(&p->shape);
+    size_t lanes = (size_t)PSTI_LANES * p->vectors, bytes = psti_tiles_bytes(&p->shape, r->encoding);
+    float *w = random_floats((size_t)gates * units * inputs, -60);
+    unsigned char *tiles = guard_take(bytes);
+    float *scale = guard_take(lanes * sizeof *scale);
+    psti_pack(&p->shape, r->encoding, w, tiles, scale);
+    psti_layer_args a = {.shape = &p->shape,
+                         .tiles = tiles,
+                         .scale = psti_encoding_scaled(r->encoding) ? scale : NULL,
+                         .bracket = random_floats(lanes, -80),
+                         .x = random_operand(r->encoding, inputs),
+                         .first = 0,
+                         .last = p->shape.wide + p->shape.narrow,
+                         .c_before = random_floats(round_up(units, PSTI_BLOCK), -80)};
+    p->scalar = p->adapted = a;
+    unsigned char *adapted = guard_copy(tiles, bytes);
+    if (psti_encoding_scaled(r->encoding))
+        r->adapt(adapted, bytes);
+    p->adapted.tiles = adapted;
+}
+
+static void outputs(psti_layer_args *a, uint32_t units, int which) {
+    size_t n = round_up(units, PSTI_BLOCK);
+    a->c = guard_take(n * sizeof(float));
+    a->out = (psti_sink){.a16_multiplier = 32512.0f * 4, .a8_multiplier = 127.0f * 2};
+    a->out.value = which & 1 ? guard_take(n * sizeof(float)) : NULL;
+    a->out.f32 = which & 2 ? guard_take(n * sizeof(float)) : NULL;
+    a->out.bf16 = which & 4 ? guard_take(n * sizeof(uint16_t)) : NULL;
+    a->out.a8 = which & 8 ? guard_take(n) : NULL;
+    a->out.a16_high = which & 16 ? guard_take(n) : NULL;
+    a->out.a16_low = which & 16 ? guard_take(n) : NULL;
+}
+
+void product_outputs(product *p, int lstm) {
+    int which = (int)random_below(31) + 1;
+    if (!lstm)
+        which |= 1;
+    outputs(&p->scalar, p->shape.units, which);
+    outputs(&p->adapted, p->shape.units, which);
+}
+
+static int differ(const void *a, const void *b, size_t bytes) {
+    return a && memcmp(a, b, bytes) != 0;
+}
+
+const char *product_compare(const product *p, int lstm) {
+    const psti_sink *s = &p->scalar.out, *o = &p->adapted.out;
+    size_t n = p->shape.padded_units;
+    if (lstm && differ(p->scalar.c, p->adapted.c, n * sizeof(float)))
+        return "c differs";
+    if (differ(s->value, o->value, n * sizeof(float)) || differ(s->f32, o->f32, n * sizeof(float)))
+        return "an fp32 output differs";
+    if (differ(s->bf16, o->bf16, n * sizeof(uint16_t)))
+        return "a bf16 output differs";
+    if (differ(s->a8, o->a8, n) || differ(s->a16_high, o->a16_high, n) || differ(s->a16_low, o->a16_low, n))
+        return "an integer output differs";
+    return NULL;
+}
+
+static const char *layer(const row *r, int flush, uint32_t gates) {
+    product p;
+    product_make(&p, r, 1 + random_below(100), 1 + random_below(300), gates);
+    product_outputs(&p, gates == PSTI_GATES);
+    psti_lstm_fn *kernel = (psti_lstm_fn *)r->function, *scalar = (psti_lstm_fn *)r->scalar;
+    scalar(&p.scalar);
+    unsigned was = flush ? flush_on() : 0;
+    kernel(&p.adapted);
+    if (flush)
+        flush_restore(was);
+    return product_compare(&p, gates == PSTI_GATES);
+}
+
+const char *check_lstm(const row *r, int flush) {
+    return layer(r, flush, PSTI_GATES);
+}
+
+const char *check_linear(const row *r, int flush) {
+    return layer(r, flush, 1);
+}
+
+psti_settle_args product_settle(const psti_layer_args *a, float *bracket, uint32_t block, psti_partial *partial) {
+    return (psti_settle_args){.shape = a->shape,
+                              .tiles = a->tiles,
+                              .scale = a->scale,
+                              .bias = a->bracket,
+                              .bracket = bracket,
+                              .h = a->x,
+                              .block = block,
+                              .from = 0,
+                              .to = a->shape->padded_inputs,
+                              .partial = partial};
+}
+
+/* The kernel's block is cut at random places that are multiples of a run; the scalar one is done at once. */
+const char *check_settle(const row *r, int flush) {
+    product p;
+    product_make(&p, r, 1 + random_below(40), 1 + random_below(300), PSTI_GATES);
+    size_t lanes = (size_t)PSTI_LANES * p.vectors;
+    float *expect = guard_take(lanes * sizeof *expect), *found = guard_take(lanes * sizeof *found);
+    psti_partial *partial = guard_take(2 * sizeof *partial);
+    psti_settle_fn *kernel = (psti_settle_fn *)r->function, *scalar = (psti_settle_fn *)r->scalar;
+    for (uint32_t b = 0; b < p.shape.wide + p.shape.narrow; b++) {
+        psti_settle_args whole = product_settle(&p.scalar, expect, b, &partial[0]);
+        scalar(&whole);
+        psti_settle_args part = product_settle(&p.adapted, found, b, &partial[1]);
+        uint32_t end = part.to;
+        unsigned was = flush ? flush_on() : 0;
+        for (part.from = 0; part.from < end; part.from = part.to) {
+            uint32_t to = part.from + PSTI_RUN * (1 + random_below(4));
+            part.to = to < end ? to : end;
+            kernel(&part);
+        }
+        if (flush)
+            flush_restore(was);
+    }
+    return memcmp(expect, found, lanes * sizeof *expect) ? "the bracket differs" : NULL;
+}
