@@ -1,0 +1,197 @@
+/* Programs: made, finished, asked about, freed. */
+#include "program/program.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "program/layout.h"
+
+pst_status psti_program_new(uint32_t count, pst_program **out) {
+    pst_program *p = psti_allocate(1, sizeof *p);
+    if (!p)
+        return PST_E_MEMORY;
+    p->layers = psti_arena_take(&p->arena, count, sizeof *p->layers);
+    if (!p->layers) {
+        free(p);
+        return PST_E_MEMORY;
+    }
+    p->count = count;
+    *out = p;
+    return PST_OK;
+}
+
+void pst_program_free(pst_program *p) {
+    if (!p)
+        return;
+    psti_arena_free(&p->arena);
+    free(p->content);
+    free(p);
+}
+
+pst_status psti_program_check_h0(const psti_program_layer *layer, uint32_t index, const char *file) {
+    if (!layer->h0 || !psti_encoding_scaled(layer->matrix[PSTI_MATRIX_RECURRENT].encoding))
+        return PST_OK;
+    for (uint32_t i = 0; i < layer->outputs; i++) {
+        if (fabsf(layer->h0[i]) <= layer->h_scale)
+            continue;
+        char item[64];
+        snprintf(item, sizeof item, "layer %" PRIu32 " (%s)", index, psti_kinds[layer->kind]->name);
+        return psti_fail(PST_E_NONFINITE, (psti_where){.file = file, .item = item, .field = "h0", .found = i},
+                         "%s%s%s, unit %" PRIu32 ": h0 is %.9g, beyond %.9g, the scale of h in this format",
+                         file ? file : "", file ? ": " : "", item, i, (double)layer->h0[i], (double)layer->h_scale);
+    }
+    return PST_OK;
+}
+
+pst_status psti_program_finish(pst_program *p) {
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (!psti_program_kinds[p->layers[i].kind]->has_state)
+            continue;
+        pst_status status = psti_program_check_h0(&p->layers[i], i, NULL);
+        if (status)
+            return status;
+    }
+    unsigned char *bytes;
+    size_t n;
+    pst_status status = psti_program_write(p, &bytes, &n);
+    if (status)
+        return status;
+    p->hash = psti_hash(bytes + PSTI_AT_PROGRAM, n - PSTI_AT_PROGRAM);
+    free(bytes);
+    p->inputs = p->layers[0].inputs;
+    p->outputs = p->layers[p->count - 1].outputs;
+    p->parameters = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        p->parameters += p->layers[i].parameters;
+    return PST_OK;
+}
+
+/* What the engine reads of a layer in each phase, in bytes of the file: respond reads the tiles and scales of matrix 0,
+ * settle those of the recurrent matrix. The bias belongs to the bracket and is read where that is made: by settle for a
+ * layer with a recurrent matrix, else by respond. Padding is counted in tiles only: weights of units and inputs that
+ * the model does not have. */
+typedef struct {
+    uint64_t critical, settle, padding;
+} psti_bytes;
+
+static psti_bytes layer_bytes(const psti_program_layer *layer) {
+    psti_bytes bytes = {0};
+    for (uint32_t m = 0; m < layer->matrices; m++) {
+        const psti_matrix *matrix = &layer->matrix[m];
+        const psti_shape *shape = &matrix->shape;
+        uint64_t lanes = (uint64_t)PSTI_LANES * psti_shape_vectors(shape);
+        uint64_t tiles = psti_tiles_bytes(shape, matrix->encoding);
+        uint64_t *phase = m == PSTI_MATRIX_RECURRENT ? &bytes.settle : &bytes.critical;
+        *phase += tiles + (matrix->scale ? lanes * sizeof(float) : 0);
+        if (m + 1 == layer->matrices && layer->bias)
+            *phase += lanes * sizeof(float);
+        bytes.padding +=
+            tiles - (uint64_t)shape->gates * shape->units * shape->inputs * psti_encoding_bytes(matrix->encoding);
+    }
+    return bytes;
+}
+
+uint64_t psti_program_units(const pst_program *p) {
+    uint64_t units = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (psti_program_kinds[p->layers[i].kind]->has_state)
+            units += p->layers[i].outputs;
+    }
+    return units;
+}
+
+uint64_t psti_program_state_bytes(const pst_program *p) {
+    static const uint64_t operand_bytes[PSTI_ENCODINGS] = {
+        [PSTI_F32] = 4, [PSTI_BF16] = 2, [PSTI_W8A16] = 2, [PSTI_W8A8] = 1};
+    uint64_t bytes = 32 + 8;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const psti_program_layer *layer = &p->layers[i];
+        if (!psti_program_kinds[layer->kind]->has_state)
+            continue;
+        uint64_t of_h = operand_bytes[layer->matrix[PSTI_MATRIX_RECURRENT].encoding];
+        bytes += (layer->outputs * (sizeof(float) + of_h) + 7) / 8 * 8;
+    }
+    return bytes;
+}
+
+pst_status pst_program_get_info(const pst_program *p, pst_info *out) {
+    if (!p)
+        return psti_fail_null("p");
+    pst_status status = psti_check_info(out, sizeof(size_t), "pst_info");
+    if (status)
+        return status;
+    pst_info own = {.layers = p->count,
+                    .inputs = p->inputs,
+                    .outputs = p->outputs,
+                    .parameters = p->parameters,
+                    .state_bytes = psti_program_state_bytes(p),
+                    .hash = p->hash,
+                    .format = p->format};
+    for (uint32_t i = 0; i < p->count; i++) {
+        psti_bytes bytes = layer_bytes(&p->layers[i]);
+        own.critical_bytes += bytes.critical;
+        own.settle_bytes += bytes.settle;
+        own.padding_bytes += bytes.padding;
+    }
+    psti_give_info(out, &own, sizeof own);
+    return PST_OK;
+}
+
+/* Whether a layer's h is held as integers of the static scale: for its own recurrent matrix, or for the matrix above.
+ */
+static int scales_h(const pst_program *p, uint32_t index) {
+    const psti_program_layer *layer = &p->layers[index], *above = layer + 1;
+    if (!psti_program_kinds[layer->kind]->has_state)
+        return 0;
+    return psti_encoding_scaled(layer->matrix[PSTI_MATRIX_RECURRENT].encoding) ||
+           (index + 1 < p->count && above->matrices > 0 && psti_encoding_scaled(above->matrix[0].encoding));
+}
+
+pst_status pst_program_get_layer(const pst_program *p, uint32_t index, pst_layer_info *out) {
+    if (!p)
+        return psti_fail_null("p");
+    pst_status status = psti_check_info(out, sizeof(size_t), "pst_layer_info");
+    if (status)
+        return status;
+    if (index >= p->count)
+        return psti_fail(PST_E_ARGUMENT,
+                         (psti_where){.item = "index", .expected = (int64_t)p->count - 1, .found = index},
+                         "index is %" PRIu32 ", but the program has layers 0 to %" PRIu32, index, p->count - 1);
+    const psti_program_layer *layer = &p->layers[index];
+    const psti_kind *kind = psti_kinds[layer->kind];
+    psti_bytes bytes = layer_bytes(layer);
+    pst_layer_info own = {.kind = kind->name,
+                          .function = kind->takes_function ? psti_activation_names[layer->function] : NULL,
+                          .inputs = layer->inputs,
+                          .outputs = layer->outputs,
+                          .parameters = layer->parameters,
+                          .critical_bytes = bytes.critical,
+                          .settle_bytes = bytes.settle,
+                          .padding_bytes = bytes.padding,
+                          .h_scale = scales_h(p, index) ? (double)layer->h_scale : 0,
+                          .alpha = (double)layer->alpha,
+                          .beta = (double)layer->beta};
+    if (layer->matrices > PSTI_MATRIX_INPUT)
+        own.input_encoding = psti_encoding_names[layer->matrix[PSTI_MATRIX_INPUT].encoding];
+    if (layer->matrices > PSTI_MATRIX_RECURRENT)
+        own.recurrent_encoding = psti_encoding_names[layer->matrix[PSTI_MATRIX_RECURRENT].encoding];
+    psti_give_info(out, &own, sizeof own);
+    return PST_OK;
+}
+
+pst_status pst_program_certificate(const pst_program *p, pst_certificate *out) {
+    if (!p)
+        return psti_fail_null("p");
+    pst_status status = psti_check_info(out, sizeof(size_t), "pst_certificate");
+    if (status)
+        return status;
+    if (!p->certified)
+        return psti_fail(PST_E_EMPTY, (psti_where){.item = "certificate"},
+                         "the program was compiled without a certificate");
+    psti_give_info(out, &p->certificate, sizeof p->certificate);
+    return PST_OK;
+}

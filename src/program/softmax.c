@@ -1,0 +1,11 @@
+/* The softmax layer in a program: nothing but its width. */
+#include "program/program.h"
+
+static pst_status build(psti_arena *arena, const psti_layer *from, const psti_format *format, float h_scale,
+                        psti_program_layer *out) {
+    (void)arena, (void)format, (void)h_scale;
+    psti_program_start(from, out);
+    return PST_OK;
+}
+
+const psti_program_kind psti_program_kind_softmax = {.build = build};
