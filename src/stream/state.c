@@ -1,0 +1,179 @@
+/* Saved states: portable bytes, the same on every level and number of cores. docs/format.md describes them. */
+#include <math.h>
+
+#include "base/hash.h"
+#include "base/number.h"
+#include "base/status.h"
+#include "cpu/rounding.h"
+#include "stream/stream.h"
+
+#define HEADER 32
+static const char magic[8] = "PSTSTATE";
+
+typedef struct {
+    char magic[8];
+    uint32_t version, reserved;
+    uint64_t program, bytes;
+} header;
+
+psti_h_code psti_stream_h_code(const pst_stream *s, const psti_placed *layer) {
+    int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding;
+    psti_h_code h = {{s->slot + layer->out->code[encoding], NULL}, {layer->outputs, 0}};
+    if (encoding == PSTI_F32 || encoding == PSTI_BF16)
+        h.bytes[0] *= encoding == PSTI_F32 ? 4 : 2;
+    if (encoding == PSTI_W8A16) {
+        h.part[1] = s->slot + layer->out->low;
+        h.bytes[1] = layer->outputs;
+    }
+    return h;
+}
+
+size_t pst_stream_state_size(const pst_stream *s) {
+    return s && psti_stream_check(s) == PST_OK ? s->engine->state_bytes : 0;
+}
+
+static size_t padding(size_t at) {
+    return (8 - at % 8) % 8;
+}
+
+pst_status pst_stream_save(const pst_stream *s, void *state, size_t n) {
+    pst_status status = psti_stream_check(s);
+    if (status)
+        return status;
+    const pst_engine *e = s->engine;
+    if (!state)
+        return psti_fail_null("state");
+    if (n < e->state_bytes)
+        return psti_fail(PST_E_SHAPE,
+                         (psti_where){.item = "state", .expected = (int64_t)e->state_bytes, .found = (int64_t)n},
+                         "state: expected room for %zu bytes, found %zu", e->state_bytes, n);
+    header head = {.version = 1, .program = e->program_hash, .bytes = e->state_bytes};
+    memcpy(head.magic, magic, sizeof magic);
+    char *out = state;
+    size_t at = HEADER;
+    memcpy(out, &head, sizeof head);
+    for (uint32_t i = 0; i < e->count; i++) {
+        const psti_placed *layer = &e->layers[i];
+        if (!layer->settle_units)
+            continue;
+        memcpy(out + at, s->slot + layer->c, layer->outputs * sizeof(float));
+        at += layer->outputs * sizeof(float);
+        psti_h_code h = psti_stream_h_code(s, layer);
+        for (int k = 0; k < 2; k++)
+            if (h.part[k]) {
+                memcpy(out + at, h.part[k], h.bytes[k]);
+                at += h.bytes[k];
+            }
+        memset(out + at, 0, padding(at));
+        at += padding(at);
+    }
+    uint64_t hash = psti_hash(state, at);
+    memcpy(out + at, &hash, sizeof hash);
+    return PST_OK;
+}
+
+static pst_status corrupt(const char *field, const char *why) {
+    return psti_fail(PST_E_CORRUPT, (psti_where){.item = "state", .field = field}, "state: %s: %s", field, why);
+}
+
+/* Nothing of the stream is touched until all of the state was found sound. Its own size and hash come first, in every
+ * version: so an altered state is never taken for one of another version or program. */
+static pst_status check_state(const pst_engine *e, const char *in, size_t n) {
+    header head;
+    uint64_t hash;
+    if (n < HEADER + sizeof hash)
+        return corrupt("size", "truncated");
+    memcpy(&head, in, sizeof head);
+    if (memcmp(head.magic, magic, sizeof magic) != 0)
+        return corrupt("magic", "these bytes are not a saved state");
+    if (head.bytes < HEADER + sizeof hash || head.bytes > n)
+        return psti_fail(
+            PST_E_CORRUPT,
+            (psti_where){.item = "state", .field = "size", .expected = (int64_t)head.bytes, .found = (int64_t)n},
+            "state: size: its header says %llu bytes, found %zu", (unsigned long long)head.bytes, n);
+    memcpy(&hash, in + head.bytes - sizeof hash, sizeof hash);
+    if (hash != psti_hash(in, head.bytes - sizeof hash))
+        return corrupt("hash", "the bytes were altered");
+    if (head.version != 1)
+        return psti_fail(PST_E_UNSUPPORTED,
+                         (psti_where){.item = "state", .field = "version", .expected = 1, .found = head.version},
+                         "state: version %u; this library reads 1", head.version);
+    if (head.program != e->program_hash)
+        return psti_fail(PST_E_MISMATCH, (psti_where){.item = "state", .field = "program"},
+                         "state: saved under program %016llx, this engine runs %016llx",
+                         (unsigned long long)head.program, (unsigned long long)e->program_hash);
+    if (head.bytes != e->state_bytes)
+        return psti_fail(
+            PST_E_CORRUPT,
+            (psti_where){
+                .item = "state", .field = "size", .expected = (int64_t)e->state_bytes, .found = (int64_t)head.bytes},
+            "state: size: expected %zu bytes, found %llu", e->state_bytes, (unsigned long long)head.bytes);
+    return PST_OK;
+}
+
+/* c and the float codes of h must be finite; integer codes have no bad value but -128 as a high or only digit. */
+static pst_status check_values(const pst_stream *s, const char *in) {
+    const pst_engine *e = s->engine;
+    size_t at = HEADER;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const psti_placed *layer = &e->layers[i];
+        if (!layer->settle_units)
+            continue;
+        int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding;
+        for (uint32_t u = 0; u < layer->outputs; u++, at += sizeof(float)) {
+            float c;
+            memcpy(&c, in + at, sizeof c);
+            if (!(fabsf(c) <= 0x1p61f))
+                return corrupt("c", "a value is not finite");
+        }
+        psti_h_code h = psti_stream_h_code(s, layer);
+        for (uint32_t u = 0; u < layer->outputs; u++) {
+            float v = 0;
+            uint16_t half;
+            if (encoding == PSTI_F32)
+                memcpy(&v, in + at + 4 * (size_t)u, sizeof v);
+            if (encoding == PSTI_BF16) {
+                memcpy(&half, in + at + 2 * (size_t)u, sizeof half);
+                v = psti_from_bf16(half);
+            }
+            if (!(fabsf(v) <= 0x1p41f) || (psti_encoding_scaled(encoding) && (signed char)in[at + u] == -128))
+                return corrupt("h", "a value is out of range");
+        }
+        at += h.bytes[0] + h.bytes[1];
+        at += padding(at);
+    }
+    return PST_OK;
+}
+
+pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n) {
+    pst_status status = psti_stream_check(s);
+    if (status)
+        return status;
+    if (!state)
+        return psti_fail_null("state");
+    const pst_engine *e = s->engine;
+    const char *in = state;
+    if ((status = check_state(e, in, n)) || (status = check_values(s, in)))
+        return status;
+    size_t at = HEADER;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const psti_placed *layer = &e->layers[i];
+        if (!layer->settle_units)
+            continue;
+        memcpy(s->slot + layer->c, in + at, layer->outputs * sizeof(float));
+        at += layer->outputs * sizeof(float);
+        psti_h_code h = psti_stream_h_code(s, layer);
+        for (int k = 0; k < 2; k++)
+            if (h.part[k]) {
+                memcpy(h.part[k], in + at, h.bytes[k]);
+                at += h.bytes[k];
+            }
+        at += padding(at);
+    }
+    unsigned rounding = psti_rounding_enter();
+    s->cursor = (psti_cursor){0};
+    psti_settle_all(e, s->slot, &s->cursor);
+    s->owing = 0;
+    psti_rounding_leave(rounding);
+    return PST_OK;
+}
