@@ -2,7 +2,6 @@
 #include "kernels/avx2/vector_int.h"
 
 #define QUAD_OFFSET 0
-#define WAYS 1
 
 /* 8 lanes of the first pair, the other 8, then the same of the second pair. */
 typedef struct {

@@ -3,7 +3,6 @@
 #include "kernels/avx2/vector_int.h"
 
 #define QUAD_OFFSET 128
-#define WAYS 1
 
 typedef struct {
     __m256i a, b;

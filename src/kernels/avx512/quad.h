@@ -2,7 +2,6 @@
 #include "kernels/avx512/vector_int.h"
 
 #define QUAD_OFFSET 0
-#define WAYS 1
 
 typedef struct {
     __m512i first, second;

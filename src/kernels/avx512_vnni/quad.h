@@ -2,7 +2,6 @@
 #include "kernels/avx512/vector_int.h"
 
 #define QUAD_OFFSET 128
-#define WAYS 2
 
 typedef __m512i w8;
 typedef __m512i quad;

@@ -64,7 +64,9 @@ static inline vf sums_combine(const sums_context *c, const vi sum[DIGITS]) {
 static inline __attribute__((always_inline)) void sums_whole(const sums_context *c, const unsigned char *tiles,
                                                              const psti_shape *s, const uint32_t vectors, vf *value,
                                                              psti_cell *cell) {
-    const uint32_t ways = vectors == 1 ? 4 : WAYS;
+    /* four chains (eight with two digits) of a wide block hide a dot product's latency; a narrow block makes four of
+     * its one */
+    const uint32_t ways = vectors == 1 ? 4 : 1;
     vi sum[4][DIGITS][PSTI_GATES];
 #pragma GCC unroll 4
     for (uint32_t way = 0; way < ways; way++)
