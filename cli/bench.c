@@ -1,0 +1,162 @@
+/* penstock bench: measures the latency of a step on this machine. The measuring is in lab/. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "commands.h"
+#include "lab/anchors.h"
+#include "lab/bench.h"
+#include "lab/error.h"
+#include "lab/json.h"
+#include "lab/options.h"
+#include "lab/plot.h"
+#include "lab/table.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+
+/* What came from the command line, as text. */
+typedef struct {
+    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed;
+    const char *json, *plot, *markdown;
+} words;
+
+enum { MOST_DISTURB_KB = 1 << 20, MOST_BUDGET_S = 86400 };
+
+static int lab_failure(void) {
+    return cli_error("%s", lab_error());
+}
+
+static int read_lists(const words *w, lab_options *o) {
+    if ((w->models && lab_list_parse("--models", w->models, &o->models)) ||
+        (w->formats && lab_list_parse("--formats", w->formats, &o->formats)) ||
+        (w->cores && lab_list_parse("--cores", w->cores, &o->cores)) ||
+        (w->spacing && lab_spacing_parse(w->spacing, o)) || lab_check_models(&o->models) || lab_check_cores(&o->cores))
+        return lab_failure();
+    return CLI_OK;
+}
+
+static int read_numbers(const words *w, lab_options *o) {
+    uint64_t kb = 0, budget = (uint64_t)o->budget_s;
+    /* JSON's whole numbers are exact up to 2^53. */
+    if ((w->inferences && !cli_number("--inferences", w->inferences, 1, 1000000000, &o->inferences)) ||
+        (w->budget && !cli_number("--budget", w->budget, 1, MOST_BUDGET_S, &budget)) ||
+        (w->disturb && !cli_number("--disturb-kb", w->disturb, 0, MOST_DISTURB_KB, &kb)) ||
+        (w->seed && !cli_number("--seed", w->seed, 0, (uint64_t)1 << 53, &o->seed)))
+        return CLI_BAD;
+    o->budget_s = (double)budget;
+    o->disturb_bytes = kb * 1024;
+    return CLI_OK;
+}
+
+/* Opens a result's file before anything is measured: minutes should not end in a name that cannot be written. A file
+ * on disk is closed again, so that an interrupt meanwhile leaves nothing behind; a pipe is kept. */
+static bool prepare(const char *path, cli_file *file) {
+    if (!path)
+        return true;
+    if (!cli_file_create(path, file))
+        return false;
+    if (file->temporary)
+        cli_file_abandon(file);
+    return true;
+}
+
+/* Opens what prepare closed. */
+static bool reopen(const char *path, cli_file *file) {
+    return file->stream || cli_file_create(path, file);
+}
+
+static int write_results(const words *w, const lab_bench *b, const lab_anchors *a, cli_file *json, cli_file *plot) {
+    bool table = !(w->json && strcmp(w->json, "-") == 0) && !(w->plot && strcmp(w->plot, "-") == 0);
+    if (table && lab_table_print(b, a, w->markdown != NULL, stdout))
+        return lab_failure();
+    if (w->json) {
+        if (!reopen(w->json, json))
+            return CLI_BAD;
+        if (lab_json_print(b, a, json->stream))
+            return lab_failure();
+        if (!cli_file_commit(json))
+            return CLI_BAD;
+    }
+    if (w->plot) {
+        if (!reopen(w->plot, plot))
+            return CLI_BAD;
+        lab_plot_print(b, a, plot->stream);
+        if (!cli_file_commit(plot))
+            return CLI_BAD;
+    }
+    return CLI_OK;
+}
+
+static int run(const words *w, const lab_options *o, const lab_anchors *a, cli_file *json, cli_file *plot) {
+    lab_bench bench;
+    if (!prepare(w->json, json) || !prepare(w->plot, plot))
+        return CLI_BAD;
+    int failed = lab_bench_run(o, &bench);
+    cli_progress_end();
+    if (failed)
+        return lab_failure();
+    int result = write_results(w, &bench, a, json, plot);
+    lab_bench_free(&bench);
+    return result;
+}
+
+static int measure(const words *w, const lab_options *o) {
+    lab_anchors anchors;
+    cli_file json = {0}, plot = {0};
+    if (lab_anchors_open(lab_anchor_texts, &anchors))
+        return lab_failure();
+    int result = run(w, o, &anchors, &json, &plot);
+    cli_file_abandon(&json);
+    cli_file_abandon(&plot);
+    lab_anchors_close(&anchors);
+    return result;
+}
+
+int psti_command_bench(int argc, char **argv) {
+    words w = {0};
+    const char *operand;
+    const cli_option table[] = {
+        {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
+        {"formats", 'f', "LIST", "f32, bf16, w8a16, w8a8; default bf16,w8a16,w8a8", &w.formats},
+        {"cores", 'c', "LIST", "numbers of cores; default 1", &w.cores},
+        {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
+        {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
+        {"budget", 'b', "SECONDS", "for all of it; cells then have fewer steps; default 75", &w.budget},
+        {"disturb-kb", 0, "N", "write N KiB of other memory between steps; default 0", &w.disturb},
+        {"seed", 0, "N", "of weights and inputs; default 1", &w.seed},
+        {"json", 'j', "FILE", "write the results as JSON; -: to standard output, no table", &w.json},
+        {"plot", 'p', "FILE", "write a picture of the distributions as SVG", &w.plot},
+        {"markdown", 0, NULL, "print the tables as Markdown", &w.markdown},
+        {0},
+    };
+    const cli_usage usage = {"bench", "[OPTION]...",
+                             "Measures how long a step takes on this machine: models by name (tiny, small, med,\n"
+                             "med_deep, large, stac_a, stac_b, stac_c; PyTorch's default initial weights) or .pstk\n"
+                             "files, in each format, on each number of cores. Cells take turns in 10 rounds; every\n"
+                             "step counts, and register-only work of the same length shows what the machine adds.",
+                             NULL, table};
+    switch (cli_parse(&usage, argc, argv, &operand)) {
+    case CLI_HELPED:
+        return CLI_OK;
+    case CLI_REFUSED:
+        return CLI_BAD;
+    case CLI_GO:
+        break;
+    }
+    lab_options options;
+    if (!cli_level_check())
+        return CLI_BAD;
+    if (w.json && w.plot && strcmp(w.json, "-") == 0 && strcmp(w.plot, "-") == 0)
+        return cli_error("--json and --plot cannot both go to standard output");
+    if (lab_options_default(&options))
+        return lab_failure();
+    options.level = cli_level();
+    options.report = cli_progress;
+    int result = read_lists(&w, &options);
+    if (result == CLI_OK)
+        result = read_numbers(&w, &options);
+    if (result == CLI_OK)
+        result = measure(&w, &options);
+    lab_options_free(&options);
+    return result;
+}

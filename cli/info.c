@@ -1,0 +1,163 @@
+/* penstock info: what a program or a checkpoint is made of. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "json.h"
+#include "options.h"
+#include "output.h"
+#include "penstock.h"
+#include "report.h"
+#include "session.h"
+
+/* One of the two is set. */
+typedef struct {
+    pst_model *model;
+    pst_program *program;
+} subject;
+
+static pst_status get_info(const subject *s, pst_info *info) {
+    return s->program ? pst_program_get_info(s->program, info) : pst_model_get_info(s->model, info);
+}
+
+static pst_status get_layer(const subject *s, uint32_t i, pst_layer_info *l) {
+    PST_INIT(*l);
+    return s->program ? pst_program_get_layer(s->program, i, l) : pst_model_get_layer(s->model, i, l);
+}
+
+static int print_layers(const subject *s, const pst_info *info) {
+    printf("\n%5s  %-10s %-12s %8s %8s %13s", "layer", "kind", "function", "inputs", "outputs", "parameters");
+    if (s->program)
+        printf("  %-6s %-6s %13s %13s %11s %10s", "W_ih", "W_hh", "critical", "settle", "padding", "h scale");
+    printf("\n");
+    for (uint32_t i = 0; i < info->layers; i++) {
+        pst_layer_info l;
+        if (get_layer(s, i, &l) != PST_OK)
+            return cli_library_error(NULL);
+        printf("%5u  %-10s %-12s %8s %8s %13s", i, l.kind, l.function ? l.function : "-", cli_grouped(l.inputs),
+               cli_grouped(l.outputs), cli_grouped(l.parameters));
+        if (s->program) {
+            printf("  %-6s %-6s %13s %13s %11s", l.input_encoding ? l.input_encoding : "-",
+                   l.recurrent_encoding ? l.recurrent_encoding : "-", cli_grouped(l.critical_bytes),
+                   cli_grouped(l.settle_bytes), cli_grouped(l.padding_bytes));
+            if (l.h_scale > 0)
+                printf(" %10.9g", l.h_scale);
+            else
+                printf(" %10s", "-");
+        }
+        printf("\n");
+    }
+    return CLI_OK;
+}
+
+static int print_text(const char *path, const subject *s, const pst_info *info, const pst_certificate *c) {
+    if (s->program)
+        printf("%s: program, format %s, hash %016llx\n", path, info->format, (unsigned long long)info->hash);
+    else
+        printf("%s: checkpoint\n", path);
+    printf("inputs %s, outputs %s, parameters %s\n", cli_grouped(info->inputs), cli_grouped(info->outputs),
+           cli_grouped(info->parameters));
+    if (s->program)
+        printf("%s bytes read by respond, %s by settle, %s of them padding; a saved state has %s\n",
+               cli_grouped(info->critical_bytes), cli_grouped(info->settle_bytes), cli_grouped(info->padding_bytes),
+               cli_grouped(info->state_bytes));
+    int result = print_layers(s, info);
+    if (result != CLI_OK || !s->program)
+        return result;
+    printf("\n");
+    if (c)
+        cli_report_certificate(c, NULL);
+    else
+        printf("certificate: none; the program was compiled without one\n");
+    return CLI_OK;
+}
+
+static void print_encoding(const char *name, const char *encoding) {
+    if (encoding)
+        cli_json_string(name, encoding);
+}
+
+static int print_json(const char *path, const subject *s, const pst_info *info, const pst_certificate *c) {
+    cli_json_open(NULL, '{');
+    cli_json_string("file", path);
+    cli_json_string("kind", s->program ? "program" : "checkpoint");
+    cli_report_info_json(info);
+    cli_json_open("layers", '[');
+    for (uint32_t i = 0; i < info->layers; i++) {
+        pst_layer_info l;
+        if (get_layer(s, i, &l) != PST_OK)
+            return cli_library_error(NULL);
+        cli_json_open(NULL, '{');
+        cli_json_string("kind", l.kind);
+        if (l.function) {
+            cli_json_string("function", l.function);
+            cli_json_number("alpha", l.alpha);
+            cli_json_number("beta", l.beta);
+        }
+        cli_json_whole("inputs", l.inputs);
+        cli_json_whole("outputs", l.outputs);
+        cli_json_whole("parameters", l.parameters);
+        if (s->program) {
+            print_encoding("input_encoding", l.input_encoding);
+            print_encoding("recurrent_encoding", l.recurrent_encoding);
+            cli_json_whole("critical_bytes", l.critical_bytes);
+            cli_json_whole("settle_bytes", l.settle_bytes);
+            cli_json_whole("padding_bytes", l.padding_bytes);
+            if (l.h_scale > 0)
+                cli_json_number("h_scale", l.h_scale);
+        }
+        cli_json_close();
+    }
+    cli_json_close();
+    if (s->program)
+        cli_report_certificate_json(c);
+    cli_json_close();
+    return CLI_OK;
+}
+
+int cli_info(int argc, char **argv) {
+    const char *path, *json = NULL, *prefix = NULL;
+    const cli_option table[] = {
+        {"prefix", 0, "P", "of a checkpoint: take only tensors whose names begin with P", &prefix},
+        {"json", 0, NULL, "print JSON", &json},
+        {0},
+    };
+    const cli_usage usage = {"info", "M.pstk|CHECKPOINT [OPTION]...",
+                             "Prints the layers of a program or of a .safetensors checkpoint, their sizes and\n"
+                             "encodings, and of a program its certificate and hash.",
+                             "M.pstk", table};
+    switch (cli_parse(&usage, argc, argv, &path)) {
+    case CLI_HELPED:
+        return CLI_OK;
+    case CLI_REFUSED:
+        return CLI_BAD;
+    case CLI_GO:
+        break;
+    }
+    subject s = {0};
+    pst_status status;
+    if (cli_is_checkpoint(path)) {
+        pst_read_options o;
+        PST_INIT(o);
+        o.prefix = prefix;
+        status = pst_model_read(path, &o, &s.model);
+    } else if (prefix) {
+        return cli_error("%s: --prefix is for checkpoints, and this is none", path);
+    } else {
+        status = pst_program_open(path, &s.program);
+    }
+    pst_info info;
+    PST_INIT(info);
+    if (status != PST_OK || get_info(&s, &info) != PST_OK)
+        return cli_library_error(NULL);
+    pst_certificate c;
+    PST_INIT(c);
+    status = s.program ? pst_program_certificate(s.program, &c) : PST_E_EMPTY;
+    int result;
+    if (status != PST_OK && status != PST_E_EMPTY)
+        result = cli_library_error(NULL);
+    else
+        result = (json ? print_json : print_text)(path, &s, &info, status == PST_OK ? &c : NULL);
+    pst_program_free(s.program);
+    pst_model_free(s.model);
+    return result;
+}
