@@ -1,0 +1,206 @@
+"""Runs every fenced block of *.md, docs/*.md and examples/*/README.md. The rules stand in CONTRIBUTING.md, "Blocks
+in documents"; this file is their implementation.
+
+The build in the folder that BUILD names (default: build) is installed into a temporary folder, whose program, library
+and pkg-config file the blocks then see as a user would.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
+WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
+SECONDS = 300  # for one block; they take a few
+
+
+class Block:
+    def __init__(self, document, line, info, body):
+        words = info.split()
+        self.line, self.body = line, body
+        self.language = words[0] if words else ""
+        self.words = words[1:]
+        self.place = f"{document.name}:{line}"
+
+
+def blocks_of(document, text):
+    """The blocks in their order. A fence is three or more backquotes or tildes; the closing one is as long."""
+    found, fence = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        mark = re.match(r"^( {0,3}|\s*(?:[-*]|\d+\.)\s+)(`{3,}|~{3,})\s*([^`]*)$", line)
+        if fence is None and mark:
+            fence, start, info, body = mark[2], number, mark[3].strip(), []
+            indent = len(mark[1])
+        elif fence is not None and re.match(rf"^\s*{re.escape(fence[0])}{{{len(fence)},}}\s*$", line):
+            found.append(Block(document, start, info, "".join(f"{row}\n" for row in body)))
+            fence = None
+        elif fence is not None:
+            body.append(line[indent:] if line[:indent].isspace() else line)
+    if fence is not None:
+        raise AssertionError(f"{document.name}:{start}: the block is never closed")
+    return found
+
+
+def same(shown, printed):
+    """The shown output against the printed one: "..." stands for any text, on a line of its own for any lines."""
+    parts = [re.escape(part) for part in shown.strip().split("...")]
+    return re.fullmatch("(?s:.*?)".join(parts), printed.strip()) is not None
+
+
+class Runner:
+    def __init__(self, folder, environment):
+        self.folder, self.environment = folder, environment
+        self.printed = None  # by the block before
+
+    def command(self, block, words, cwd=None, **options):
+        done = subprocess.run(
+            words,
+            cwd=cwd or self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            **options,
+        )
+        assert done.returncode == 0, (
+            f"{block.place}: exit {done.returncode}\n{block.body}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
+        return done.stdout
+
+    def name(self, block, default, suffix):
+        assert len(block.words) <= 1, f"{block.place}: more than one word after {block.language}"
+        name = block.words[0] if block.words else default
+        assert re.fullmatch(r"[\w.-]+", name) and name.endswith(suffix), f"{block.place}: '{name}' is no *{suffix}"
+        (self.folder / name).write_text(block.body, encoding="utf-8")
+        return name
+
+    def run(self, block):
+        handler = getattr(self, f"run_{block.language}", None)
+        assert handler, f"{block.place}: no rule for a block marked '{block.language}' (CONTRIBUTING.md has them)"
+        self.printed = handler(block)
+
+    def run_sh(self, block):
+        if block.words == ["make"]:
+            for line in block.body.splitlines():
+                line = line.split("#")[0].strip()
+                assert re.fullmatch(r"(make( [\w=./-]+)*)?", line), f"{block.place}: not a make command: {line}"
+                if line:
+                    self.command(block, [*line.split(), "-n"], cwd=ROOT)
+            return None
+        assert not block.words, f"{block.place}: 'sh' takes only the word 'make'"
+        return self.command(block, ["bash", "-eu", "-o", "pipefail", "-c", block.body])
+
+    def run_python(self, block):
+        name = self.name(block, "block.py", ".py")
+        return self.command(block, [sys.executable, name])
+
+    def run_c(self, block):
+        name = self.name(block, "block.c", ".c")
+        if not re.search(r"\bmain\s*\(", block.body):
+            roots = ["-I", str(ROOT / "include"), "-I", str(ROOT / "src")]
+            return self.command(block, ["cc", *WARNINGS, "-D_GNU_SOURCE", *roots, "-fsyntax-only", name])
+        flags = self.command(block, ["pkg-config", "--cflags", "--libs", "penstock"]).split()
+        self.command(block, ["cc", *WARNINGS, name, "-o", "block", *flags, "-lm"])
+        return None if block.words else self.command(block, ["./block"])
+
+    def run_json(self, block):
+        json.loads(block.body)
+
+    def run_text(self, block):
+        if block.words == ["output"]:
+            assert self.printed is not None, f"{block.place}: no output to compare with before this block"
+            assert same(block.body, self.printed), f"{block.place}: shown:\n{block.body}\nprinted:\n{self.printed}"
+            return self.printed
+        assert not block.words, f"{block.place}: 'text' takes only the word 'output'"
+        return self.printed
+
+
+def missing_module(blocks):
+    """A module that a Python block imports and this interpreter has not; None if there is none."""
+    for block in blocks:
+        if block.language == "python":
+            for name in re.findall(r"^(?:import|from)\s+(\w+)", block.body, re.MULTILINE):
+                if importlib.util.find_spec(name) is None:
+                    return name
+    return None
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    build = ROOT / os.environ.get("BUILD", "build")
+    prefix = tmp_path_factory.mktemp("installed")
+    installed = subprocess.run(
+        ["cmake", "--install", str(build), "--prefix", str(prefix)], capture_output=True, text=True
+    )
+    assert installed.returncode == 0, installed.stderr
+    library = next(prefix.rglob("libpenstock.so")).parent
+    result = dict(os.environ)
+    for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        result.pop(variable, None)
+    result["PATH"] = f"{prefix / 'bin'}:{pathlib.Path(sys.executable).parent}:{result['PATH']}"
+    result["PKG_CONFIG_PATH"] = str(library / "pkgconfig")
+    result["LD_LIBRARY_PATH"] = str(library)
+    result["CMAKE_PREFIX_PATH"] = str(prefix)
+    return result
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_blocks(document, environment, tmp_path):
+    blocks = blocks_of(document, document.read_text(encoding="utf-8"))
+    missing = missing_module(blocks)
+    if missing:
+        reason = f"{document.name}: not run, Python has no module {missing} (make test TORCH_INDEX=URL)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path / "blocks"
+    if document.parent.parent == ROOT / "examples":
+        shutil.copytree(document.parent, folder)
+    else:
+        folder.mkdir()
+    runner = Runner(folder, environment)
+    for block in blocks:
+        runner.run(block)
+
+
+def test_the_runner_can_fail(environment, tmp_path):
+    """Each rule, given a block that breaks it."""
+    broken = [
+        "```\nno language\n```",
+        "```ruby\nputs 1\n```",
+        "```sh\nfalse\n```",
+        "```sh\nfalse | true\n```",
+        "```sh make\nrm file\n```",
+        "```sh make\nmake no-such-target\n```",
+        "```python\nraise SystemExit(1)\n```",
+        "```c\nint main(void) { return 1; }\n```",
+        "```c\nint unused(void) { int x; return 0; }\n```",
+        "```c ../out.c\nint x;\n```",
+        "```json\n{\n```",
+        "```text output\nno block before\n```",
+        "```sh\necho one\n```\n```text output\ntwo\n```",
+        "```sh\necho one; echo two\n```\n```text output\none\n```",
+        "```sh\nnever closed",
+    ]
+    for text in broken:
+        with pytest.raises((AssertionError, json.JSONDecodeError)):
+            runner = Runner(tmp_path, environment)
+            for block in blocks_of(pathlib.Path("broken.md"), text):
+                runner.run(block)
+    runner = Runner(tmp_path, environment)
+    sound = "```sh\necho one; echo 2.5 us\n```\n\n```text output\none\n... us\n```"
+    for block in blocks_of(pathlib.Path("sound.md"), sound):
+        runner.run(block)
