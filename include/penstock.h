@@ -72,7 +72,7 @@ enum {
     PST_E_NONFINITE,   /* NaN, infinity, or a magnitude beyond what the formats hold; item and found say where */
     PST_E_TOLERANCE,   /* the compiled program misses the tolerance asked for */
     PST_E_MISMATCH,    /* a saved state belongs to another program */
-    PST_E_BUSY,        /* another thread is driving this engine */
+    PST_E_BUSY,        /* reserved: another thread is driving this engine */
     PST_E_CLOSED,      /* the stream's engine was closed */
     PST_E_FORKED,      /* the engine belongs to the parent process */
     PST_E_CANCELLED,   /* the progress callback asked to stop */

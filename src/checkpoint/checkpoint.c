@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/rounding.h"
 #include "base/status.h"
 #include "model/model.h"
 
@@ -105,6 +106,7 @@ static pst_status read_model(const psti_origin *from, const unsigned char *bytes
                              pst_model **out) {
     psti_checkpoint c = {.file = from->file};
     psti_found found = {0};
+    unsigned rounding = psti_rounding_enter(); /* of the numbers in its JSON, and of F64 tensors */
     pst_status status = psti_safetensors_parse(bytes, n, &c);
     if (!status && prefix) {
         status = select_prefix(&c, prefix);
@@ -116,6 +118,7 @@ static pst_status read_model(const psti_origin *from, const unsigned char *bytes
         psti_origin origin = {.file = from->file, .names = found.names};
         status = psti_model_make(found.layers, found.count, &origin, out);
     }
+    psti_rounding_leave(rounding);
     psti_arena_free(&c.arena);
     return status;
 }

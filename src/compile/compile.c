@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 #include "compile/compile.h"
-#include "cpu/rounding.h"
+#include "base/rounding.h"
 
 pst_status psti_report(const pst_compile_options *o, double done, const char *stage) {
     if (o->progress && o->progress(o->user, done, stage))

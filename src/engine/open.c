@@ -244,11 +244,12 @@ pst_status pst_engine_get_info(const pst_engine *e, pst_engine_info *out) {
     pst_status status = psti_check_info(out, sizeof out->size, "pst_engine_info");
     if (status || (status = psti_engine_check(e)))
         return status;
+    size_t weights = e->critical_bytes + e->settle_bytes;
     pst_engine_info own = {.cores = 1,
                            .level = e->kernels.level,
                            .page_bytes = e->pages.page_bytes,
-                           .weight_bytes = e->critical_bytes + e->settle_bytes,
-                           .locked_bytes = e->pages.locked,
+                           .weight_bytes = weights,
+                           .locked_bytes = e->pages.locked < weights ? e->pages.locked : weights, /* pages are whole */
                            .stream_bytes = e->slot_bytes,
                            .settle_units = e->settle_units,
                            .shortfalls = e->shortfalls,

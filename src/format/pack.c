@@ -6,21 +6,33 @@
 
 #define SMALLEST_SCALE 0x1p-40f
 
-/* Where a weight's first byte stands: weights of one group of inputs (f32 1, bf16 2, w8 4) of a lane are neighbours. */
-static size_t place(const psti_shape *s, int encoding, uint32_t lane, uint32_t input) {
-    size_t bytes = psti_encoding_bytes(encoding), group = 4 / bytes;
-    uint32_t vector = lane / PSTI_LANES, wide_vectors = s->gates * s->wide, vectors;
+/* Where a lane's weights stand: weights of one group of inputs (f32 1, bf16 2, w8 4) are neighbours in 4 bytes, groups
+ * are `stride` bytes apart. */
+typedef struct {
+    size_t first, stride;
+    uint32_t group, bytes; /* inputs of a group, bytes of a weight */
+} track;
+
+static track track_of(const psti_shape *s, int encoding, uint32_t lane) {
+    uint32_t vector = lane / PSTI_LANES, wide_vectors = s->gates * s->wide, vectors = s->gates;
     size_t block;
     if (vector < wide_vectors) {
-        vectors = s->gates;
         block = vector / s->gates * psti_block_bytes(s, encoding, 0);
         vector %= s->gates;
     } else {
-        vectors = 1;
         block = s->wide * psti_block_bytes(s, encoding, 0) + (vector - wide_vectors) * psti_block_bytes(s, encoding, 1);
+        vectors = 1;
         vector = 0;
     }
-    return block + ((input / group * vectors + vector) * PSTI_LANES + lane % PSTI_LANES) * 4 + input % group * bytes;
+    uint32_t bytes = (uint32_t)psti_encoding_bytes(encoding);
+    return (track){.first = block + ((size_t)vector * PSTI_LANES + lane % PSTI_LANES) * 4,
+                   .stride = (size_t)vectors * PSTI_LANES * 4,
+                   .group = 4 / bytes,
+                   .bytes = bytes};
+}
+
+static size_t place(const track *t, uint32_t input) {
+    return t->first + input / t->group * t->stride + input % t->group * t->bytes;
 }
 
 /* The row's scale: max |w| / 127, at least 2^-40, so that the largest weight becomes +-127. */
@@ -58,8 +70,9 @@ void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char 
         float of_row = scaled ? row_scale(from, s->inputs) : 1.0f;
         if (scaled)
             scale[lane] = of_row;
+        track at = track_of(s, encoding, lane);
         for (uint32_t i = 0; i < s->inputs; i++)
-            put(tiles + place(s, encoding, lane, i), encoding, from[i], of_row);
+            put(tiles + place(&at, i), encoding, from[i], of_row);
     }
 }
 
@@ -71,7 +84,8 @@ float psti_unpack_weight(const psti_shape *s, int encoding, const unsigned char 
         uint32_t over = unit - PSTI_BLOCK * s->wide;
         lane = (s->gates * s->wide + over / PSTI_NARROW) * PSTI_LANES + PSTI_NARROW * gate + over % PSTI_NARROW;
     }
-    const unsigned char *at = tiles + place(s, encoding, lane, input);
+    track of_lane = track_of(s, encoding, lane);
+    const unsigned char *at = tiles + place(&of_lane, input);
     if (encoding == PSTI_F32) {
         float v;
         memcpy(&v, at, sizeof v);
@@ -115,8 +129,9 @@ const char *psti_tiles_check(const psti_shape *s, int encoding, const unsigned c
             if (row < 0 ? psti_bits(scale[lane]) != 0 : !(scale[lane] >= SMALLEST_SCALE && scale[lane] <= 0x1p40f))
                 return row < 0 ? "a padding row has a scale" : "a row scale is out of range";
         }
+        track of_lane = track_of(s, encoding, lane);
         for (uint32_t i = 0; i < s->padded_inputs; i++) {
-            const unsigned char *at = tiles + place(s, encoding, lane, i);
+            const unsigned char *at = tiles + place(&of_lane, i);
             static const unsigned char zero[4] = {0};
             if (row < 0 || i >= s->inputs) {
                 if (memcmp(at, zero, bytes) != 0)

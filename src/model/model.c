@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rounding.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "model/make.h"
@@ -183,7 +184,10 @@ pst_status pst_model_create(const pst_layer *const *layers, size_t count, pst_mo
     if (!layers) {
         return psti_fail_null("layers");
     }
-    return psti_model_make(layers, count, NULL, out);
+    unsigned rounding = psti_rounding_enter(); /* of F64 tensors */
+    pst_status status = psti_model_make(layers, count, NULL, out);
+    psti_rounding_leave(rounding);
+    return status;
 }
 
 pst_status pst_model_get_info(const pst_model *m, pst_info *out) {

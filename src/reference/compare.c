@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rounding.h"
 #include "base/status.h"
 
 /* Both arrays are [vectors][outputs]; vectors = sequences * steps. */
@@ -101,19 +102,21 @@ pst_status pst_compare(const float *y, const double *expect, uint64_t sequences,
 
     pst_certificate c = {0};
     memcpy(&c, out, out->size < sizeof c ? out->size : sizeof c); /* seed and from_caller are the caller's */
+    unsigned rounding = psti_rounding_enter();
     double largest_expect;
     status = find_largest(&a, &c, &largest_expect);
-    if (status)
-        return status;
-    double *mean = psti_allocate(outputs, sizeof *mean);
-    if (!mean)
-        return PST_E_MEMORY;
-    c.sequences = sequences;
-    c.steps = steps;
-    c.rms = rms_error(&a, c.max_abs);
-    double movement = rms_movement(&a, largest_expect, mean);
-    c.relative_rms = movement > 0 ? c.rms / movement : (double)NAN;
+    double *mean = status ? NULL : psti_allocate(outputs, sizeof *mean);
+    if (!status && !mean)
+        status = PST_E_MEMORY;
+    if (!status) {
+        c.sequences = sequences;
+        c.steps = steps;
+        c.rms = rms_error(&a, c.max_abs);
+        double movement = rms_movement(&a, largest_expect, mean);
+        c.relative_rms = movement > 0 ? c.rms / movement : (double)NAN;
+        psti_give_info(out, &c, sizeof c);
+    }
     free(mean);
-    psti_give_info(out, &c, sizeof c);
-    return PST_OK;
+    psti_rounding_leave(rounding);
+    return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rounding.h"
 #include "base/status.h"
 
 /* The largest |x| that any format takes; the reference refuses the same inputs that a stream refuses. */
@@ -133,6 +134,7 @@ pst_status pst_model_reference(const pst_model *m, const float *x, uint64_t sequ
         free(v);
         return status;
     }
+    unsigned rounding = psti_rounding_enter();
     for (uint64_t s = 0; s < sequences; s++) {
         psti_reference_reset(r);
         for (uint64_t t = 0; t < steps; t++, x += m->inputs, y += m->outputs) {
@@ -141,6 +143,7 @@ pst_status pst_model_reference(const pst_model *m, const float *x, uint64_t sequ
             psti_reference_step(r, v, y);
         }
     }
+    psti_rounding_leave(rounding);
     psti_reference_close(r);
     free(v);
     return PST_OK;

@@ -5,7 +5,7 @@
 
 #include "base/number.h"
 #include "base/status.h"
-#include "cpu/rounding.h"
+#include "base/rounding.h"
 #include "stream/stream.h"
 
 #define LARGEST_C 0x1p40f

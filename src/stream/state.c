@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/status.h"
-#include "cpu/rounding.h"
+#include "base/rounding.h"
 #include "stream/stream.h"
 
 #define HEADER 32
@@ -123,8 +123,8 @@ static pst_status check_values(const pst_stream *s, const char *in) {
         for (uint32_t u = 0; u < layer->outputs; u++, at += sizeof(float)) {
             float c;
             memcpy(&c, in + at, sizeof c);
-            if (!(fabsf(c) <= 0x1p61f))
-                return corrupt("c", "a value is not finite");
+            if (!(fabsf(c) <= 0x1p61f) || psti_bits(c) != psti_bits(psti_flush(c, -80)))
+                return corrupt("c", "a value is not finite, or is smaller than any that a step leaves");
         }
         psti_h_code h = psti_stream_h_code(s, layer);
         for (uint32_t u = 0; u < layer->outputs; u++) {
@@ -136,7 +136,9 @@ static pst_status check_values(const pst_stream *s, const char *in) {
                 memcpy(&half, in + at + 2 * (size_t)u, sizeof half);
                 v = psti_from_bf16(half);
             }
-            if (!(fabsf(v) <= 0x1p41f) || (psti_encoding_scaled(encoding) && (signed char)in[at + u] == -128))
+            int least = encoding == PSTI_F32 ? -40 : -48;
+            if (!(fabsf(v) <= 0x1p41f) || psti_bits(v) != psti_bits(psti_flush(v, least)) ||
+                (psti_encoding_scaled(encoding) && (signed char)in[at + u] == -128))
                 return corrupt("h", "a value is out of range");
         }
         at += h.bytes[0] + h.bytes[1];

@@ -3,7 +3,7 @@
 
 #include "base/number.h"
 #include "base/status.h"
-#include "cpu/rounding.h"
+#include "base/rounding.h"
 #include "stream/stream.h"
 
 #define LARGEST_X 0x1p60f

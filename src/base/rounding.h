@@ -1,7 +1,7 @@
 /* Rounding to nearest even for the time of a call: read at entry, set and put back only if the caller had another mode.
  * Flush-to-zero modes are left alone: no operation here has a denormal to flush (docs/numerics.md). */
-#ifndef PSTI_CPU_ROUNDING_H
-#define PSTI_CPU_ROUNDING_H
+#ifndef PSTI_BASE_ROUNDING_H
+#define PSTI_BASE_ROUNDING_H
 
 #include <fenv.h>
 
