@@ -31,7 +31,6 @@ static int ascending(const void *a, const void *b) {
     qsort(took, 15, sizeof took[0], ascending)
 
 static double time_read_of(const void *bytes, size_t n) {
-    volatile uint64_t keep = 0;
 #if PSTI_X86
     psti_read_fn *read = psti_build_runs_avx512() ? psti_avx512_read_f32
                          : psti_build_runs_avx2() ? psti_avx2_read_f32
@@ -39,7 +38,7 @@ static double time_read_of(const void *bytes, size_t n) {
 #else
     psti_read_fn *read = psti_scalar_read_f32;
 #endif
-    MEDIAN_NS(50, keep ^= read(bytes, n));
+    MEDIAN_NS(50, (void)read(bytes, n));
     return took[7];
 }
 
@@ -127,8 +126,7 @@ void time_adapt(const row *r) {
 
 void time_scan(const row *r) {
     float *v = values();
-    volatile uint32_t keep = 0;
-    MEDIAN_NS(1000, keep ^= ((psti_scan_fn *)r->function)(v, 256));
+    MEDIAN_NS(1000, (void)((psti_scan_fn *)r->function)(v, 256));
     print_each(r, took[7]);
 }
 
@@ -154,8 +152,7 @@ void time_softmax(const row *r) {
 void time_read(const row *r) {
     uint64_t *words = guard_take(262144);
     memset(words, 1, 262144);
-    volatile uint64_t keep = 0;
-    MEDIAN_NS(50, keep ^= ((psti_read_fn *)r->function)(words, 262144));
+    MEDIAN_NS(50, (void)((psti_read_fn *)r->function)(words, 262144));
     printf("  %-32s %7.1f GB/s at 256 KB\n", r->name, 262144 / took[7]);
     guard_free();
 }

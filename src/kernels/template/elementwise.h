@@ -55,17 +55,19 @@ static inline vf psti_times_sigmoid(vf v, vf u) {
     return vf_div(vf_max(v, vf_all(-60.0f)), psti_exp_plus1(vf_sub(vf_all(0.0f), least)));
 }
 
-/* v (1 - erfc(v / sqrt 2) / 2) from the smaller side. Beyond 9 standard deviations the rest is below 1e-18. */
+/* v (1 - erfc(v / sqrt 2) / 2) from the smaller side. Beyond 9 standard deviations the rest is below 1e-18. Below 2^-40
+ * x changes no bit of erfc, but its square would be denormal. */
 static inline vf psti_gelu(vf v) {
-    vf x = vf_min(vf_mul(vf_abs(v), vf_all(0x1.6a09e6p-1f)), vf_all(6.5f));
+    vf x = psti_clamp(vf_mul(vf_abs(v), vf_all(0x1.6a09e6p-1f)), 0x1p-40f, 6.5f);
     vf rest = psti_half_erfc(x), small = vf_mul(vf_max(v, vf_all(-16.0f)), rest);
     return vf_where_less(v, vf_all(0.0f), small, vf_fma(vf_sub(vf_all(0.0f), vf_min(v, vf_all(16.0f))), rest, v));
 }
 
-/* v sigmoid(2 sqrt(2 / pi) (v + 0.044715 v^3)); the argument is beyond +-60 already at |v| = 10. */
+/* v sigmoid(2 sqrt(2 / pi) (v + 0.044715 v^3)); the argument is beyond +-60 already at |v| = 10. Below
+ * 2^-30 v^3 changes no bit of the sum, but would be denormal. */
 static inline vf psti_gelu_tanh(vf v) {
     vf w = psti_clamp(v, -10.0f, 10.0f);
-    vf cube = vf_mul(vf_mul(vf_mul(w, w), w), vf_all(0x1.6e4e26p-5f));
+    vf u = vf_flush(w, 0x1p-30f), cube = vf_mul(vf_mul(vf_mul(u, u), u), vf_all(0x1.6e4e26p-5f));
     return psti_times_sigmoid(v, vf_mul(vf_add(w, cube), vf_all(0x1.988454p+0f)));
 }
 
