@@ -1,8 +1,7 @@
 # The test executables: built by the target `tests`, run by tests/run. Each test_*.c is one executable.
-#   tests/unit/FOLDER/test_*.c, tests/golden/test_*.c, tests/step/test_*.c   see the headers of src
+#   tests/unit/FOLDER/test_*.c, tests/golden/test_*.c, tests/step/test_*.c   see the headers of src and lab
 #   tests/kernels/*.c                                                        one harness
 #   tests/api/test_*.c                                                       see penstock.h only, and the shared library
-# tests/support/*.c is linked with all but tests/api.
 add_custom_target(tests)
 
 add_executable(print_levels EXCLUDE_FROM_ALL tests/levels.c)
@@ -25,20 +24,10 @@ function(penstock_test folder name)
         target_link_libraries(${target} PRIVATE penstock_shared)
     else()
         target_include_directories(${target} PRIVATE include src tests)
-        target_link_libraries(${target} PRIVATE test_support penstock_lab penstock_static PkgConfig::JANSSON
-            PkgConfig::XXHASH)
+        target_link_libraries(${target} PRIVATE penstock_lab penstock_static PkgConfig::JANSSON PkgConfig::XXHASH)
     endif()
     add_dependencies(tests ${target})
 endfunction()
-
-file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c)
-if(support_sources)
-    add_library(test_support STATIC EXCLUDE_FROM_ALL ${support_sources})
-    target_include_directories(test_support PRIVATE include src tests)
-    target_link_libraries(test_support PRIVATE PkgConfig::CMOCKA PkgConfig::JANSSON penstock_static)
-else()
-    add_library(test_support INTERFACE)
-endif()
 
 file(GLOB tests RELATIVE "${PROJECT_SOURCE_DIR}/tests" CONFIGURE_DEPENDS
     tests/unit/*/test_*.c tests/golden/test_*.c tests/step/test_*.c tests/api/test_*.c)

@@ -27,7 +27,7 @@ flags_for() {
     examples/* | tests/install/*) echo "-std=c11 -Iinclude" ;;
     tests/api/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude" ;;
     lab/* | cli/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude -I." ;;
-    tests/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude -Isrc -Itests" ;;
+    tests/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude -Isrc -Itests -I." ;;
     *) echo "-std=c11 -D_GNU_SOURCE -Iinclude -Isrc" ;;
     esac
 }

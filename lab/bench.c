@@ -1,0 +1,139 @@
+/* A whole run: see bench.h. */
+#include "lab/bench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/error.h"
+#include "lab/models.h"
+
+/* Of the budget: for the host, and at least for the rounds, whatever the rest took. */
+#define HOST_SHARE 0.02
+#define HOST_MOST_S 1.5
+#define ROUNDS_SHARE 0.3
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Progress is time: all of the budget is used unless the cells have all their samples before. */
+static void report(const lab_bench *b, const char *stage, const char *model, const char *format) {
+    char text[64];
+    if (!b->options->report)
+        return;
+    const char *slash = strrchr(model, '/');
+    snprintf(text, sizeof text, "%s %.24s %s", stage, slash ? slash + 1 : model, format);
+    b->options->report(NULL, fmin((now() - b->start) / b->options->budget_s, 0.99), text);
+}
+
+/* A format that the library does not know should be refused before minutes have gone into the others. */
+static int check_formats(const lab_options *o) {
+    const lab_shape least = {"the least model", 1, 4, 4, 1};
+    pst_model *model = NULL;
+    int result = lab_model_create(&least, o->seed, &model);
+    for (uint32_t i = 0; i < o->formats.count && !result; i++) {
+        pst_compile_options c;
+        pst_program *program = NULL;
+        PST_INIT(c);
+        c.format = o->formats.item[i];
+        c.flags = PST_COMPILE_UNCERTIFIED;
+        if (pst_compile(model, &c, &program) != PST_OK)
+            result = lab_fail_library("--formats");
+        pst_program_free(program);
+    }
+    pst_model_free(model);
+    return result;
+}
+
+static int open_cells(lab_bench *b, lab_subject *s) {
+    const lab_options *o = b->options;
+    uint32_t formats = s->model ? o->formats.count : 1;
+    for (uint32_t f = 0; f < formats; f++) {
+        for (uint32_t c = 0; c < o->cores.count; c++) {
+            lab_cell *cell = &b->cells[b->cell_count];
+            const char *format = s->model ? o->formats.item[f] : NULL;
+            report(b, "compiling", s->name, format ? format : "");
+            if (lab_cell_open(s, format, (uint32_t)strtoul(o->cores.item[c], NULL, 10), o, cell))
+                return -1;
+            b->cell_count++;
+            if (s->model && strcmp(cell->format, "bf16") == 0)
+                s->bf16_rms = cell->errors.rms;
+        }
+    }
+    return lab_subject_bf16(s, o);
+}
+
+static int open_all(lab_bench *b) {
+    const lab_options *o = b->options;
+    b->subjects = calloc(o->models.count, sizeof *b->subjects);
+    b->cells = calloc((size_t)o->models.count * o->formats.count * o->cores.count, sizeof *b->cells);
+    if (!b->subjects || !b->cells)
+        return lab_fail_memory();
+    if (check_formats(o))
+        return -1;
+    for (uint32_t i = 0; i < o->models.count; i++) {
+        report(b, "reference of", o->models.item[i], "");
+        if (lab_subject_open(o->models.item[i], o, &b->subjects[i]))
+            return -1;
+        b->subject_count++;
+        if (open_cells(b, &b->subjects[i]))
+            return -1;
+    }
+    return 0;
+}
+
+/* Every cell once a round. What a cell leaves of its share falls to those that follow. */
+static int run_rounds(lab_bench *b, double seconds) {
+    const lab_options *o = b->options;
+    const double end = now() + seconds;
+    const uint32_t slices = LAB_ROUNDS * b->cell_count;
+    for (uint32_t i = 0; i < slices; i++) {
+        lab_cell *cell = &b->cells[i % b->cell_count];
+        uint64_t goal = o->inferences * (i / b->cell_count + 1) / LAB_ROUNDS;
+        double share = fmax(end - now(), 0) / (slices - i);
+        report(b, "measuring", cell->subject->name, cell->format);
+        if (goal > cell->step.count && lab_cell_slice(cell, &b->clock, o, goal - cell->step.count,
+                                                      lab_ticks() + lab_ticks_of(&b->clock, share * 1e6)))
+            return -1;
+    }
+    return 0;
+}
+
+int lab_bench_run(const lab_options *o, lab_bench *b) {
+    memset(b, 0, sizeof *b);
+    b->options = o;
+    b->start = now();
+    time_t date = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&date, &utc))
+        strftime(b->date, sizeof b->date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    PST_INIT(b->host);
+    lab_clock_open(&b->clock);
+    if (pst_host_measure(fmin(HOST_SHARE * o->budget_s, HOST_MOST_S), o->level, &b->host) != PST_OK)
+        return lab_fail_library("the host");
+    int result = open_all(b);
+    if (!result) {
+        lab_clock_calibrate(&b->clock);
+        b->setup_s = now() - b->start;
+        result = run_rounds(b, fmax(o->budget_s - b->setup_s, ROUNDS_SHARE * o->budget_s));
+        b->measure_s = now() - b->start - b->setup_s;
+        b->drift = lab_clock_drift(&b->clock);
+    }
+    if (result)
+        lab_bench_free(b);
+    return result;
+}
+
+void lab_bench_free(lab_bench *b) {
+    for (uint32_t i = 0; i < b->cell_count; i++)
+        lab_cell_close(&b->cells[i]);
+    for (uint32_t i = 0; i < b->subject_count; i++)
+        lab_subject_close(&b->subjects[i]);
+    free(b->cells);
+    free(b->subjects);
+    memset(b, 0, sizeof *b);
+}

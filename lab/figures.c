@@ -1,0 +1,95 @@
+/* What is printed of a cell: see figures.h. */
+#include "lab/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+
+/* From here on a step counts as slow: this much above the median. */
+#define SLOW 1.2
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(const double *values, uint32_t n) {
+    double own[LAB_ROUNDS];
+    for (uint32_t i = 0; i < n; i++)
+        own[i] = values[i];
+    qsort(own, n, sizeof *own, ascending);
+    return n ? 0.5 * (own[(n - 1) / 2] + own[n / 2]) : NAN;
+}
+
+static double percentile(const lab_bench *b, const lab_histogram *h, double q) {
+    return h->count ? lab_us(&b->clock, lab_histogram_at(h, q)) : NAN;
+}
+
+static double slow(const lab_histogram *h) {
+    return h->count ? lab_histogram_above(h, SLOW * (double)lab_histogram_at(h, 0.5)) : NAN;
+}
+
+static void errors(const lab_cell *cell, lab_figures *f) {
+    const pst_certificate *c = &cell->errors;
+    f->error_steps = c->steps * c->sequences;
+    f->input_kind = "none";
+    f->max_abs = f->rms = f->relative_rms = f->rms_ratio_bf16 = NAN;
+    if (!f->error_steps)
+        return;
+    f->max_abs = c->max_abs;
+    f->rms = c->rms;
+    f->relative_rms = c->relative_rms;
+    f->rms_ratio_bf16 = c->rms / cell->subject->bf16_rms;
+    f->error_seed = c->seed;
+    f->input_kind = cell->subject->model ? "normal"
+                    : c->from_caller     ? "certificate, calibration"
+                                         : "certificate, noise";
+}
+
+void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
+    const lab_histogram *step = &cell->step, *twin = &cell->twin;
+    *f = (lab_figures){
+        .mean_us = step->count ? lab_histogram_mean(step) / b->clock.ticks_per_us : NAN,
+        .p50_us = percentile(b, step, 0.5),
+        .p99_us = percentile(b, step, 0.99),
+        .p999_us = percentile(b, step, 0.999),
+        .max_us = percentile(b, step, 1),
+        .twin_p50_us = percentile(b, twin, 0.5),
+        .twin_p99_us = percentile(b, twin, 0.99),
+        .p_slow = slow(step),
+        .twin_p_slow = slow(twin),
+        .interval_us = percentile(b, &cell->interval, 0.5),
+        .spacing_us = percentile(b, &cell->spacing, 0.5),
+        .floor_us = 1e-3 * median(cell->floor_ns, cell->floors) + b->clock.pair_us,
+        .first_us = lab_us(&b->clock, cell->first),
+    };
+    f->over_floor = f->p50_us / f->floor_us;
+    f->saturated = f->interval_us > b->options->spacing_us;
+    errors(cell, f);
+    if (cell->subject->model)
+        f->error_seed = b->options->seed;
+}
+
+void lab_shape_text(const lab_subject *s, char *text, size_t n) {
+    if (s->hidden)
+        snprintf(text, n, "%ux%u", s->layers, s->hidden);
+    else
+        snprintf(text, n, "%u lstm", s->layers);
+}
+
+const char *lab_compiler(void) {
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+void lab_system(char *text, size_t n) {
+    struct utsname name;
+    if (uname(&name) == 0)
+        snprintf(text, n, "%s %s %s", name.sysname, name.release, name.machine);
+    else
+        snprintf(text, n, "unknown");
+}

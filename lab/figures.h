@@ -1,0 +1,32 @@
+/* What is printed of a cell, in the units it is printed in: table, JSON and picture all take it from here. */
+#ifndef LAB_FIGURES_H
+#define LAB_FIGURES_H
+
+#include "lab/bench.h"
+
+/* NaN where a figure is not known. */
+typedef struct {
+    double mean_us, p50_us, p99_us, p999_us, max_us;
+    double twin_p50_us, twin_p99_us;
+    double p_slow, twin_p_slow; /* shares of samples above 1.2 x their own p50 */
+    double interval_us;         /* respond and settle, back to back, median */
+    double spacing_us;          /* from start to start, as it came out, median */
+    double floor_us;            /* the bare read of the critical weights, and the pair of clock readings */
+    double over_floor;          /* p50 / floor */
+    double first_us;            /* the first step after opening */
+    int saturated;              /* the spacing asked for is shorter than the interval */
+    double max_abs, rms, relative_rms;
+    double rms_ratio_bf16;  /* rms / that of bf16 */
+    const char *input_kind; /* what the errors were found over: see docs/performance.md */
+    uint64_t error_steps, error_seed;
+} lab_figures;
+
+void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *out);
+
+/* "2 x 128", or "2 layers" where they differ. */
+void lab_shape_text(const lab_subject *s, char *text, size_t n);
+/* The compiler, and the operating system with its release. */
+const char *lab_compiler(void);
+void lab_system(char *text, size_t n);
+
+#endif

@@ -1,0 +1,115 @@
+/* The measuring itself: one round's part of one cell, step and twin in turn. */
+#include <string.h>
+
+#include "lab/cell.h"
+#include "lab/error.h"
+#include "lab/twin.h"
+
+/* Other cells ran before this one and took its place in the caches. A slice therefore begins with a fixed number of
+ * steps that are not samples; from then on every step is one, however slow. */
+enum { UNTIMED = 16, BACK_TO_BACK = 32, LEAST_SAMPLES = 4 };
+/* The floor's share of a slice, and its repeats. */
+#define FLOOR_US 10000.0
+enum { FLOOR_LEAST = 5, FLOOR_MOST = 201 };
+
+/* One step with an input it has not seen for a while, written to the caller's buffer just before, as a caller would. */
+static inline pst_status step(lab_cell *cell, uint64_t *began, uint64_t *ended) {
+    const lab_subject *s = cell->subject;
+    memcpy(cell->x, s->x + cell->at * s->inputs, s->inputs * sizeof *cell->x);
+    cell->at = (cell->at + 1) % LAB_INPUTS;
+    *began = lab_ticks();
+    pst_status status = pst_step(cell->stream, cell->x, s->inputs, cell->y, s->outputs);
+    *ended = lab_ticks();
+    return status;
+}
+
+static inline pst_status settle(lab_cell *cell) {
+    return pst_settle(cell->stream, 0, NULL);
+}
+
+/* Steps that are not samples, at the pace of those that follow. *median: theirs. */
+static pst_status untimed(lab_cell *cell, uint64_t spacing, uint64_t *median) {
+    uint64_t took[UNTIMED], began, ended;
+    for (int i = 0; i < UNTIMED; i++) {
+        pst_status status = step(cell, &began, &ended);
+        if (status != PST_OK || (status = settle(cell)) != PST_OK)
+            return status;
+        took[i] = ended - began;
+        lab_wait_until(began + spacing);
+    }
+    *median = lab_median(took, UNTIMED);
+    return PST_OK;
+}
+
+/* The twin as long as the median of all steps so far, or of the untimed ones before the first. Fitting takes a while
+ * in which caches and vector units idle, so that untimed steps stand on both sides of it. */
+static pst_status fit_twin(lab_cell *cell, uint64_t spacing) {
+    uint64_t median;
+    pst_status status = untimed(cell, spacing, &median);
+    if (status != PST_OK)
+        return status;
+    cell->links = lab_twin_fit(cell->links, cell->step.count ? lab_histogram_at(&cell->step, 0.5) : median);
+    return untimed(cell, spacing, &median);
+}
+
+static pst_status back_to_back(lab_cell *cell) {
+    for (int i = 0; i < BACK_TO_BACK; i++) {
+        uint64_t began, ended;
+        pst_status status = step(cell, &began, &ended);
+        if (status != PST_OK || (status = settle(cell)) != PST_OK)
+            return status;
+        lab_histogram_add(&cell->interval, lab_ticks() - began);
+    }
+    return PST_OK;
+}
+
+/* A burst of steps (of one, usually), what they owe, as many twins, the disturbance, and the wait. */
+static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o) {
+    uint64_t began = 0, ended, start = 0;
+    for (uint32_t i = 0; i < o->burst; i++) {
+        pst_status status = step(cell, &began, &ended);
+        if (status != PST_OK)
+            return status;
+        lab_histogram_add(&cell->step, ended - began);
+        if (i == 0)
+            start = began;
+    }
+    pst_status status = settle(cell);
+    if (status != PST_OK)
+        return status;
+    for (uint32_t i = 0; i < o->burst; i++)
+        lab_histogram_add(&cell->twin, lab_twin_time(cell->links));
+    if (o->disturb_bytes)
+        memset(cell->disturbed, (int)(cell->at & 0xff), o->disturb_bytes);
+    if (cell->started)
+        lab_histogram_add(&cell->spacing, start - cell->started);
+    cell->started = start;
+    lab_wait_until(start + spacing * o->burst);
+    return PST_OK;
+}
+
+static pst_status measure_floor(lab_cell *cell, const lab_clock *clock, const lab_options *o) {
+    double interval = lab_us(clock, lab_histogram_at(&cell->interval, 0.5));
+    double repeats = FLOOR_US / (interval > o->spacing_us ? interval : o->spacing_us);
+    pst_floor floor;
+    PST_INIT(floor);
+    repeats = repeats < FLOOR_LEAST ? FLOOR_LEAST : repeats > FLOOR_MOST ? FLOOR_MOST : repeats;
+    pst_status status = pst_engine_floor(cell->engine, (uint32_t)repeats, o->spacing_us, &floor);
+    if (status == PST_OK && cell->floors < LAB_ROUNDS)
+        cell->floor_ns[cell->floors++] = floor.read_ns;
+    return status;
+}
+
+int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples, uint64_t until) {
+    const uint64_t spacing = lab_ticks_of(clock, o->spacing_us), before = cell->step.count;
+    pst_status status = back_to_back(cell);
+    if (status == PST_OK)
+        status = fit_twin(cell, spacing);
+    cell->started = 0;
+    while (status == PST_OK && cell->step.count - before < samples &&
+           (cell->step.count - before < LEAST_SAMPLES || (int64_t)(lab_ticks() - until) < 0))
+        status = sample(cell, spacing, o);
+    if (status == PST_OK)
+        status = measure_floor(cell, clock, o);
+    return status == PST_OK ? 0 : lab_fail_library(cell->subject->name);
+}

@@ -1,0 +1,223 @@
+/* The run as text: see table.h. */
+#include "lab/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "lab/error.h"
+#include "lab/figures.h"
+#include "lab/grid.h"
+#include "lab/prose.h"
+
+/* A clock that ran this much faster or slower over the run than at its calibration is worth a line. */
+#define DRIFT_WORTH_SAYING 1e-3
+
+/* 1048576 as "1 MiB", in one of a few static buffers. */
+static const char *bytes(uint64_t n) {
+    static char buffers[4][32];
+    static int turn;
+    char *text = buffers[turn++ & 3];
+    if (n >= 1 << 20)
+        snprintf(text, sizeof buffers[0], "%.4g MiB", (double)n / (1 << 20));
+    else
+        snprintf(text, sizeof buffers[0], "%.4g KiB", (double)n / 1024);
+    return text;
+}
+
+static void print_cache(const char *name, uint64_t n, double gbs, FILE *to) {
+    if (n)
+        fprintf(to, "; %s %s, %.0f GB/s", name, bytes(n), gbs);
+}
+
+static void print_levels(const lab_bench *b, FILE *to) {
+    const char *const *names;
+    size_t count;
+    pst_levels(&names, &count);
+    fprintf(to, "levels here:");
+    for (size_t i = 0; i < count; i++)
+        fprintf(to, " %s", names[i]);
+    fprintf(to, "; used: %s", b->cells[0].level);
+    if (b->options->level)
+        fprintf(to, " (at most %s was asked for)", b->options->level);
+}
+
+static void print_hiccups(const pst_host *h, FILE *to) {
+    fprintf(to,
+            "hiccups: in %.2f s of only reading the clock, %" PRIu64 " gaps of 1 us or more, %" PRIu64
+            " of 10, %" PRIu64 " of 100; the longest %.1f us; %.3g %% of the time lost",
+            h->hiccup_seconds, h->hiccups_1us, h->hiccups_10us, h->hiccups_100us, h->hiccup_max_us,
+            100 * h->hiccup_share);
+}
+
+static void print_pace(const lab_bench *b, FILE *to) {
+    const lab_options *o = b->options;
+    fprintf(to, "timing: x in the caller's buffer to y there, by %s at %.1f MHz; a pair of readings takes %.1f ns, ",
+            b->clock.name, b->clock.ticks_per_us, 1e3 * b->clock.pair_us);
+    fprintf(to, "which stays in. ");
+    if (o->burst > 1)
+        fprintf(to, "Bursts of %u steps back to back, %g us apart on average", o->burst, o->spacing_us);
+    else
+        fprintf(to, "Steps %g us apart", o->spacing_us);
+    if (o->disturb_bytes)
+        fprintf(to, ", %s written between them", bytes(o->disturb_bytes));
+    fprintf(to, "; seed %" PRIu64, o->seed);
+    if (fabs(b->drift) > DRIFT_WORTH_SAYING)
+        fprintf(to, "; the counter's rate moved by %.2g %% in this run: figures are that uncertain", 100 * b->drift);
+}
+
+static void print_machine(const lab_bench *b, int markdown, FILE *to) {
+    const char *begin = markdown ? "- " : "", *end = "\n";
+    const pst_host *h = &b->host;
+    char system[256];
+    lab_system(system, sizeof system);
+    fprintf(to, "%smachine: %s, %u logical CPUs%s", begin, h->cpu, h->logical_cpus,
+            h->virtualised ? ", a virtual machine" : "");
+    print_cache("L1d", h->l1d_bytes, h->l1_gbs, to);
+    print_cache("L2", h->l2_bytes, h->l2_gbs, to);
+    print_cache("L3", h->l3_bytes, h->l3_gbs, to);
+    fprintf(to, "%s%s", end, begin);
+    print_levels(b, to);
+    fprintf(to, "%s%s", end, begin);
+    fprintf(to, "penstock %s, %s; %s; %s", pst_version(), lab_compiler(), system, b->date);
+    fprintf(to, "%s%s", end, begin);
+    print_hiccups(h, to);
+    fprintf(to, "%s%s", end, begin);
+    print_pace(b, to);
+    fprintf(to, "\n\n");
+}
+
+static const char *name_of(const lab_cell *cell) {
+    const char *slash = strrchr(cell->subject->name, '/');
+    return slash ? slash + 1 : cell->subject->name;
+}
+
+static const char about_latency[] =
+    "interval: respond and settle, back to back, median: the shortest spacing that can be kept. saturated: the spacing "
+    "is shorter than that. floor: a bare read of the weights that respond needs, each after a settle, and the clock's "
+    "pair of readings, in the same rounds. twin: register-only work of the same median on the same core, in turn with "
+    "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; twin %: the twin's above 1.2 x its own "
+    "p50.";
+
+static int print_latency(const lab_bench *b, int markdown, FILE *to) {
+    lab_grid g;
+    if (lab_grid_open(&g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|twin p50|"
+                          "twin p99|slow %|twin %|note"))
+        return -1;
+    for (uint32_t i = 0; i < b->cell_count && lab_grid_row(&g); i++) {
+        const lab_cell *cell = &b->cells[i];
+        lab_figures f;
+        char shape[32];
+        lab_figures_of(b, cell, &f);
+        lab_shape_text(cell->subject, shape, sizeof shape);
+        lab_grid_text(&g, "%.20s", name_of(cell));
+        lab_grid_text(&g, "%s", shape);
+        lab_grid_text(&g, "%s", cell->format);
+        lab_grid_text(&g, "%s", cell->level);
+        lab_grid_text(&g, "%u", cell->cores);
+        lab_grid_text(&g, "%" PRIu64, cell->step.count);
+        const double us[] = {f.mean_us, f.p50_us, f.p99_us, f.p999_us, f.max_us, f.interval_us, f.floor_us};
+        for (size_t k = 0; k < sizeof us / sizeof *us; k++)
+            lab_grid_fixed(&g, us[k] < 1000 ? 2 : 0, us[k]);
+        lab_grid_fixed(&g, 2, f.over_floor);
+        lab_grid_fixed(&g, 2, f.twin_p50_us);
+        lab_grid_fixed(&g, 2, f.twin_p99_us);
+        lab_grid_fixed(&g, 2, 100 * f.p_slow);
+        lab_grid_fixed(&g, 2, 100 * f.twin_p_slow);
+        lab_grid_text(&g, "%s", f.saturated ? "saturated" : "");
+    }
+    fprintf(to, "Latency of a step, in us%s\n\n", markdown ? ":" : "");
+    lab_grid_print(&g, 4, markdown, to);
+    lab_grid_close(&g);
+    fprintf(to, "\n");
+    lab_prose(markdown, to, "%s", about_latency);
+    fprintf(to, markdown ? "" : "\n");
+    return 0;
+}
+
+static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, FILE *to) {
+    char headings[512] = "model|format|rms error|/ bf16's|relative|max abs|first us|open ms|compile s|respond "
+                         "KiB|settle KiB";
+    for (size_t k = 0; k < a->columns; k++) {
+        strncat(headings, "|", sizeof headings - strlen(headings) - 1);
+        strncat(headings, a->column[k].heading, sizeof headings - strlen(headings) - 1);
+    }
+    lab_grid g;
+    if (lab_grid_open(&g, headings))
+        return -1;
+    for (uint32_t i = 0; i < b->cell_count && lab_grid_row(&g); i++) {
+        const lab_cell *cell = &b->cells[i];
+        lab_figures f;
+        lab_figures_of(b, cell, &f);
+        lab_grid_text(&g, "%.20s", name_of(cell));
+        lab_grid_text(&g, "%s", cell->format);
+        lab_grid_short(&g, 3, f.rms);
+        lab_grid_fixed(&g, 2, f.rms_ratio_bf16);
+        if (isfinite(f.relative_rms))
+            lab_grid_text(&g, "%.3g %%", 100 * f.relative_rms);
+        else
+            lab_grid_text(&g, "-");
+        lab_grid_short(&g, 3, f.max_abs);
+        lab_grid_fixed(&g, 2, f.first_us);
+        lab_grid_fixed(&g, 1, 1e3 * cell->open_s);
+        lab_grid_fixed(&g, 2, cell->compile_s > 0 ? cell->compile_s : NAN);
+        lab_grid_fixed(&g, 0, (double)cell->info.critical_bytes / 1024);
+        lab_grid_fixed(&g, 0, (double)cell->info.settle_bytes / 1024);
+        for (size_t k = 0; k < a->columns; k++) {
+            char text[32];
+            lab_anchors_text(a, k, cell->subject->name, text, sizeof text);
+            lab_grid_text(&g, "%s", text);
+        }
+    }
+    fprintf(to, "Error, opening, and others' figures on the same models (mean/p99 in us)%s\n\n", markdown ? ":" : "");
+    lab_grid_print(&g, 2, markdown, to);
+    lab_grid_close(&g);
+    return 0;
+}
+
+/* Over what the errors were found, once for the models by name and once for each .pstk. */
+static void print_inputs(const lab_bench *b, int markdown, FILE *to) {
+    int named = 0;
+    for (uint32_t i = 0; i < b->cell_count; i++) {
+        const lab_cell *cell = &b->cells[i];
+        const pst_certificate *c = &cell->errors;
+        if (cell->subject->model)
+            named = 1;
+        else if (!c->steps)
+            lab_prose(markdown, to, "%s has no certificate, so its error is not known.", name_of(cell));
+        else if (c->from_caller)
+            lab_prose(markdown, to, "%s: errors as certified, over the %" PRIu64 " steps it was calibrated on.",
+                      name_of(cell), c->steps * c->sequences);
+        else
+            lab_prose(markdown, to, "%s: errors as certified, over %" PRIu64 " steps of noise of seed %" PRIu64 ".",
+                      name_of(cell), c->steps * c->sequences, c->seed);
+    }
+    if (named)
+        lab_prose(
+            markdown, to,
+            "Errors of models by name: against float64, over %d steps of independent normal inputs of seed %" PRIu64
+            ", calibrated on %d steps of another. An error on noise is not an error on your data. relative: rms "
+            "error / rms of (y - mean y).",
+            LAB_ERROR_STEPS, b->options->seed, LAB_CALIBRATION_STEPS);
+}
+
+static void print_anchors(const lab_anchors *a, int markdown, FILE *to) {
+    for (size_t k = 0; k < a->columns; k++)
+        lab_prose(markdown, to, "%s: %s. Source: %s. Conditions: %s.", a->column[k].heading, a->column[k].system,
+                  a->column[k].source, a->column[k].conditions);
+}
+
+int lab_table_print(const lab_bench *b, const lab_anchors *a, int markdown, FILE *to) {
+    const pst_engine_info *engine = &b->cells[0].engine_info;
+    print_machine(b, markdown, to);
+    if (print_latency(b, markdown, to) || print_errors(b, a, markdown, to))
+        return -1;
+    fprintf(to, "\n");
+    print_inputs(b, markdown, to);
+    print_anchors(a, markdown, to);
+    for (size_t k = 0; k < engine->shortfall_count; k++)
+        lab_prose(markdown, to, "%s.", engine->shortfalls[k]);
+    lab_prose(markdown, to, "Whole run: %.1f s of preparing (host, compiling, float64 reference), %.1f s of measuring.",
+              b->setup_s, b->measure_s);
+    return 0;
+}

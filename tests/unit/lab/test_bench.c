@@ -1,0 +1,207 @@
+/* A short run of bench: its JSON has every field of schema 1 and agrees with itself. No figure is judged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/error.h"
+#include "lab/json.h"
+#include "lab/plot.h"
+#include "lab/table.h"
+
+static lab_options o;
+static lab_bench bench;
+static lab_anchors anchors;
+
+/* The smallest model by name in two formats; at most 250 steps each. */
+static int measure(void **unused) {
+    (void)unused;
+    if (lab_options_default(&o) || lab_list_parse("--models", "stac_a", &o.models) ||
+        lab_list_parse("--formats", "bf16,w8a8", &o.formats) || lab_anchors_open(lab_anchor_texts, &anchors))
+        return -1;
+    o.inferences = 250;
+    o.budget_s = 2;
+    o.level = getenv("PENSTOCK_ISA");
+    if (lab_bench_run(&o, &bench) == 0)
+        return 0;
+    print_error("%s\n", lab_error());
+    return -1;
+}
+
+static int done(void **unused) {
+    (void)unused;
+    lab_bench_free(&bench);
+    lab_anchors_close(&anchors);
+    lab_options_free(&o);
+    return 0;
+}
+
+/* What `print` writes, as text from malloc. */
+static char *written(int what) {
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    assert_non_null(to);
+    if (what == 'j')
+        assert_int_equal(lab_json_print(&bench, &anchors, to), 0);
+    else if (what == 'p')
+        lab_plot_print(&bench, &anchors, to);
+    else
+        assert_int_equal(lab_table_print(&bench, &anchors, what == 'm', to), 0);
+    assert_int_equal(fclose(to), 0);
+    return text;
+}
+
+static double number(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_number(value))
+        print_error("%s is not a number\n", name);
+    assert_true(json_is_number(value));
+    return json_number_value(value);
+}
+
+static void check_histogram(const json_t *result) {
+    const json_t *histogram = json_object_get(result, "histogram"), *class;
+    size_t i;
+    double last = 0, steps = 0, twins = 0, median = 0;
+    assert_true(json_is_array(histogram));
+    json_array_foreach(histogram, i, class) {
+        assert_int_equal(json_array_size(class), 3);
+        double upper = json_number_value(json_array_get(class, 0)), before = steps;
+        assert_true(upper > last);
+        last = upper;
+        steps += json_number_value(json_array_get(class, 1));
+        twins += json_number_value(json_array_get(class, 2));
+        if (before < 0.5 * number(result, "inferences") && steps >= 0.5 * number(result, "inferences"))
+            median = upper;
+    }
+    assert_true(steps == number(result, "inferences") && twins == steps);
+    assert_true(1e3 * number(result, "max_us") < last * 1.0001);
+    assert_true(fabs(1e3 * number(result, "p50_us") - median) <= 0.01 * median);
+}
+
+static void check_result(const json_t *r) {
+    static const char *const strings[] = {"model", "format", "level", "input_kind"};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        assert_true(json_is_string(json_object_get(r, strings[i])));
+    assert_string_equal(json_string_value(json_object_get(r, "model")), "stac_a");
+    assert_true(number(r, "layers") == 2 && number(r, "hidden") == 100 && number(r, "input") == 100);
+    assert_true(number(r, "output") == 1 && number(r, "parameters") == 161701 && number(r, "cores") == 1);
+    assert_true(number(r, "spacing_us") == 20 && number(r, "seed") == 1);
+    /* at least 4 in each of 10 rounds */
+    assert_true(number(r, "inferences") >= 40 && number(r, "inferences") <= 250);
+    const double p50 = number(r, "p50_us"), p99 = number(r, "p99_us"), p999 = number(r, "p999_us");
+    assert_true(0 < p50 && p50 <= p99 && p99 <= p999 && p999 <= number(r, "max_us"));
+    assert_true(number(r, "mean_us") > 0 && number(r, "mean_us") <= number(r, "max_us"));
+    assert_true(number(r, "twin_p50_us") > 0 && number(r, "twin_p50_us") <= number(r, "twin_p99_us"));
+    assert_true(number(r, "interval_us") > 0 && number(r, "floor_us") > 0);
+    assert_true(fabs(number(r, "p50_over_floor") - p50 / number(r, "floor_us")) < 1e-6 * number(r, "p50_over_floor"));
+    assert_true(number(r, "p_slow") >= 0 && number(r, "p_slow") <= 0.5);
+    assert_true(number(r, "twin_p_slow") >= 0 && number(r, "twin_p_slow") <= 0.5);
+    assert_true(json_is_boolean(json_object_get(r, "saturated")));
+    assert_true(json_is_true(json_object_get(r, "saturated")) == (number(r, "interval_us") > 20));
+    assert_true(number(r, "max_abs_error") >= number(r, "rms_error") && number(r, "rms_error") > 0);
+    assert_true(number(r, "relative_rms_error") > 0);
+    assert_true(number(r, "error_steps") == 1000);
+    assert_true(number(r, "critical_bytes") > 0 && number(r, "settle_bytes") > 0);
+    check_histogram(r);
+}
+
+static void json(void **unused) {
+    (void)unused;
+    char *text = written('j');
+    json_error_t e;
+    json_t *all = json_loads(text, JSON_REJECT_DUPLICATES, &e);
+    if (!all)
+        print_error("%s\n", e.text);
+    assert_non_null(all);
+    assert_true(number(all, "schema") == 1);
+    const json_t *host = json_object_get(all, "host"), *hiccups = json_object_get(all, "hiccups");
+    assert_true(json_is_string(json_object_get(host, "cpu")) && number(host, "logical_cpus") >= 1);
+    assert_true(json_array_size(json_object_get(host, "levels")) >= 1);
+    assert_true(number(host, "clock_mhz") > 0 && number(host, "clock_pair_ns") >= 0);
+    assert_true(number(hiccups, "seconds") > 0 && number(hiccups, "share") >= 0);
+    assert_true(number(hiccups, "at_least_1us") >= number(hiccups, "at_least_10us"));
+    const json_t *results = json_object_get(all, "results");
+    assert_int_equal(json_array_size(results), 2);
+    for (size_t i = 0; i < 2; i++)
+        check_result(json_array_get(results, i));
+    const json_t *bf16 = json_array_get(results, 0), *w8a8 = json_array_get(results, 1);
+    assert_true(number(bf16, "rms_ratio_bf16") == 1);
+    double ratio = number(w8a8, "rms_error") / number(bf16, "rms_error");
+    assert_true(fabs(number(w8a8, "rms_ratio_bf16") - ratio) < 1e-6 * ratio);
+    json_decref(all);
+    free(text);
+}
+
+/* Which other formats were asked for does not change an error, nor does it matter whether bf16 was one of them. */
+static void errors_stand_by_themselves(void **unused) {
+    (void)unused;
+    lab_options alone;
+    lab_bench second;
+    assert_int_equal(lab_options_default(&alone), 0);
+    assert_int_equal(lab_list_parse("--models", "stac_a", &alone.models), 0);
+    assert_int_equal(lab_list_parse("--formats", "w8a8", &alone.formats), 0);
+    alone.inferences = 40;
+    alone.budget_s = 1;
+    alone.level = o.level;
+    assert_int_equal(lab_bench_run(&alone, &second), 0);
+    assert_true(second.cells[0].errors.rms == bench.cells[1].errors.rms);
+    assert_true(second.subjects[0].bf16_rms == bench.subjects[0].bf16_rms);
+    lab_bench_free(&second);
+    lab_options_free(&alone);
+}
+
+static void tables(void **unused) {
+    (void)unused;
+    static const char *const say[] = {"machine:", "hiccups:",  "levels here:", "p99.9",   "interval", "floor",
+                                      "twin p50", "rms error", "/ bf16's",     "IA-840F", "V80",      "An error"};
+    for (int markdown = 0; markdown < 2; markdown++) {
+        char *text = written(markdown ? 'm' : 't');
+        for (size_t i = 0; i < sizeof say / sizeof *say; i++)
+            assert_non_null(strstr(text, say[i]));
+        assert_true((strstr(text, "| :-- |") != NULL) == markdown);
+        free(text);
+    }
+}
+
+static void picture(void **unused) {
+    (void)unused;
+    char *text = written('p');
+    assert_int_equal(strncmp(text, "<svg ", 5), 0);
+    assert_string_equal(text + strlen(text) - 7, "</svg>\n");
+    assert_null(strstr(text, "nan"));
+    assert_null(strstr(text, "inf"));
+    free(text);
+}
+
+static void more_cores_are_the_librarys_to_refuse(void **unused) {
+    (void)unused;
+    lab_options two;
+    lab_bench none;
+    assert_int_equal(lab_options_default(&two), 0);
+    assert_int_equal(lab_list_parse("--models", "stac_a", &two.models), 0);
+    assert_int_equal(lab_list_parse("--cores", "4096", &two.cores), 0);
+    two.budget_s = 1;
+    assert_int_equal(lab_bench_run(&two, &none), -1);
+    assert_non_null(strstr(lab_error(), "cores"));
+    lab_options_free(&two);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json),
+        cmocka_unit_test(errors_stand_by_themselves),
+        cmocka_unit_test(tables),
+        cmocka_unit_test(picture),
+        cmocka_unit_test(more_cores_are_the_librarys_to_refuse),
+    };
+    return cmocka_run_group_tests(tests, measure, done);
+}
