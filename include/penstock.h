@@ -385,6 +385,7 @@ typedef struct {
     uint64_t critical_bytes;
     double read_ns; /* median time of one bare read of all critical weights, each after a read of the settle half */
     double bandwidth_gbs; /* critical_bytes / read_ns */
+    double p_slow;        /* share of the reads that took more than 1.2 times the median: the memory's own tail */
 } pst_floor;
 
 /* Measures the floor with `repeats` (at least 3) reads spaced by spacing_us microseconds, on the calling thread.

@@ -33,6 +33,7 @@ typedef struct {
     lab_histogram interval;   /* ticks of respond and settle, back to back */
     lab_histogram spacing;    /* ticks from one start to the next, as it came out */
     double floor_ns[LAB_ROUNDS];
+    double read_slow, reads; /* bare reads above 1.2 x their median, and all of them */
     uint32_t floors;
 } lab_cell;
 

@@ -9,6 +9,7 @@ typedef struct {
     double mean_us, p50_us, p99_us, p999_us, max_us;
     double twin_p50_us, twin_p99_us;
     double p_slow, twin_p_slow; /* shares of samples above 1.2 x their own p50 */
+    double read_p_slow;         /* of the bare reads behind the floor: the memory's own tail */
     double interval_us;         /* respond and settle, back to back, median */
     double spacing_us;          /* from start to start, as it came out, median */
     double floor_us;            /* the bare read of the critical weights, and the pair of clock readings */

@@ -148,6 +148,7 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "disturb_bytes", whole(b->options->disturb_bytes));
     put(o, "spacing_p50_us", number(f.spacing_us));
     put(o, "p50_over_floor", number(f.over_floor));
+    put(o, "read_p_slow", number(f.read_p_slow));
     put(o, "first_us", number(f.first_us));
     put(o, "open_s", number(cell->open_s));
     put(o, "compile_s", cell->compile_s > 0 ? number(cell->compile_s) : json_null());

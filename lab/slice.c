@@ -1,4 +1,5 @@
 /* The measuring itself: one round's part of one cell, step and twin in turn. */
+#include <math.h>
 #include <string.h>
 
 #include "lab/cell.h"
@@ -91,12 +92,14 @@ static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o)
 static pst_status measure_floor(lab_cell *cell, const lab_clock *clock, const lab_options *o) {
     double interval = lab_us(clock, lab_histogram_at(&cell->interval, 0.5));
     double repeats = FLOOR_US / (interval > o->spacing_us ? interval : o->spacing_us);
-    pst_floor floor;
-    PST_INIT(floor);
-    repeats = repeats < FLOOR_LEAST ? FLOOR_LEAST : repeats > FLOOR_MOST ? FLOOR_MOST : repeats;
-    pst_status status = pst_engine_floor(cell->engine, (uint32_t)repeats, o->spacing_us, &floor);
+    pst_floor read;
+    PST_INIT(read);
+    repeats = floor(repeats < FLOOR_LEAST ? FLOOR_LEAST : repeats > FLOOR_MOST ? FLOOR_MOST : repeats);
+    pst_status status = pst_engine_floor(cell->engine, (uint32_t)repeats, o->spacing_us, &read);
+    cell->read_slow += status == PST_OK ? read.p_slow * repeats : 0;
+    cell->reads += status == PST_OK ? repeats : 0;
     if (status == PST_OK && cell->floors < LAB_ROUNDS)
-        cell->floor_ns[cell->floors++] = floor.read_ns;
+        cell->floor_ns[cell->floors++] = read.read_ns;
     return status;
 }
 

@@ -96,13 +96,13 @@ static const char about_latency[] =
     "interval: respond and settle, back to back, median: the shortest spacing that can be kept. saturated: the spacing "
     "is shorter than that. floor: a bare read of the weights that respond needs, each after a settle, and the clock's "
     "pair of readings, in the same rounds. twin: register-only work of the same median on the same core, in turn with "
-    "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; twin %: the twin's above 1.2 x its own "
-    "p50.";
+    "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
+    "theirs, the memory's own tail; twin %: the twin's.";
 
 static int print_latency(const lab_bench *b, int markdown, FILE *to) {
     lab_grid g;
     if (lab_grid_open(&g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|twin p50|"
-                          "twin p99|slow %|twin %|note"))
+                          "twin p99|slow %|read %|twin %|note"))
         return -1;
     for (uint32_t i = 0; i < b->cell_count && lab_grid_row(&g); i++) {
         const lab_cell *cell = &b->cells[i];
@@ -123,6 +123,7 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         lab_grid_fixed(&g, 2, f.twin_p50_us);
         lab_grid_fixed(&g, 2, f.twin_p99_us);
         lab_grid_fixed(&g, 2, 100 * f.p_slow);
+        lab_grid_fixed(&g, 2, 100 * f.read_p_slow);
         lab_grid_fixed(&g, 2, 100 * f.twin_p_slow);
         lab_grid_text(&g, "%s", f.saturated ? "saturated" : "");
     }

@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/rounding.h"
 #include "base/status.h"
 #include "compile/compile.h"
-#include "base/rounding.h"
 
 pst_status psti_report(const pst_compile_options *o, double done, const char *stage) {
     if (o->progress && o->progress(o->user, done, stage))
@@ -52,7 +52,7 @@ static pst_status build(const pst_model *m, const psti_format *format, const pst
         const psti_layer *layer = &m->layers[i];
         int calibrated = trial->from_caller && layer->kind == PSTI_KIND_lstm;
         float scale = calibrated ? h_scale(trial->largest_h[i]) : 1.0f;
-        pst_status status = psti_report(o, 0.1 * i / m->count, "packing");
+        pst_status status = psti_report(o, 0.75 + 0.1 * i / m->count, "packing");
         if (!status)
             status = psti_program_kinds[layer->kind]->build(&p->arena, layer, format, scale, &p->layers[i]);
         if (status)

@@ -45,7 +45,7 @@ static pst_status one_sequence(const pst_model *m, const pst_compile_options *o,
         psti_reference_step(r, x, t->y + ((size_t)sequence * t->steps + step) * m->outputs);
         if (step % 16 == 0) {
             double all = (double)t->sequences * (double)t->steps, done = (double)sequence * (double)t->steps;
-            pst_status status = psti_report(o, 0.1 + 0.7 * (done + (double)step) / all, "reference");
+            pst_status status = psti_report(o, 0.75 * (done + (double)step) / all, "reference");
             if (status)
                 return status;
         }

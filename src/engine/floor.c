@@ -52,6 +52,8 @@ pst_status pst_engine_floor(pst_engine *e, uint32_t repeats, double spacing_us, 
     }
     qsort(took, repeats, sizeof *took, ascending);
     pst_floor own = {.critical_bytes = e->critical_bytes, .read_ns = took[repeats / 2]};
+    for (uint32_t i = repeats; i-- > 0 && took[i] > 1.2 * own.read_ns;)
+        own.p_slow += 1.0 / repeats;
     own.bandwidth_gbs = own.read_ns > 0 ? (double)own.critical_bytes / own.read_ns : 0;
     free(took);
     psti_give_info(out, &own, sizeof own);

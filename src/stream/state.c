@@ -3,8 +3,8 @@
 
 #include "base/hash.h"
 #include "base/number.h"
-#include "base/status.h"
 #include "base/rounding.h"
+#include "base/status.h"
 #include "stream/stream.h"
 
 #define HEADER 32

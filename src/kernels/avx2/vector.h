@@ -63,12 +63,12 @@ static inline vf vf_round(vf x) {
     return BOTH(_mm256_round_ps(x.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
                 _mm256_round_ps(x.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-static inline __m256 psti_power2_8(__m256 k) {
-    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+static inline __m256 psti_power2_of_shifted8(__m256 v) {
+    __m256i e = _mm256_slli_epi32(_mm256_castps_si256(v), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(e, _mm256_set1_epi32(0x3f800000)));
 }
-static inline vf vf_power2(vf k) {
-    return BOTH(psti_power2_8(k.a), psti_power2_8(k.b));
+static inline vf vf_power2_of_shifted(vf x) {
+    return BOTH(psti_power2_of_shifted8(x.a), psti_power2_of_shifted8(x.b));
 }
 static inline vf vf_where_less(vf p, vf q, vf x, vf y) {
     return BOTH(_mm256_blendv_ps(y.a, x.a, _mm256_cmp_ps(p.a, q.a, _CMP_LT_OQ)),

@@ -65,9 +65,9 @@ static inline vf vf_copysign(vf a, vf s) {
 static inline vf vf_round(vf a) {
     EACH(rintf(a.v[i]));
 }
-/* 2^k for integral k in [-126, 127]. */
-static inline vf vf_power2(vf k) {
-    EACH(psti_float((uint32_t)((int32_t)k.v[i] + 127) << 23));
+/* 2^k from 1.5 * 2^23 + k, k integral in [-126, 127]: k is in the last bits. */
+static inline vf vf_power2_of_shifted(vf a) {
+    EACH(psti_float((psti_bits(a.v[i]) << 23) + 0x3f800000));
 }
 /* a < b ? x : y, lane by lane. */
 static inline vf vf_where_less(vf a, vf b, vf x, vf y) {

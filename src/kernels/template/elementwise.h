@@ -45,14 +45,14 @@ static inline vf psti_half_erfc(vf x) {
     vf p = vf_all(c[0]);
     for (size_t i = 1; i < sizeof c / sizeof c[0]; i++)
         p = vf_fma(p, t, vf_all(c[i]));
-    psti_exp_parts e = psti_exp(vf_sub(vf_all(0.0f), vf_mul(x, x)));
-    return vf_mul(vf_mul(vf_all(0.5f), vf_mul(p, t)), vf_fma(e.power, e.p, e.power));
+    vf e = psti_exp_plus(vf_sub(vf_all(0.0f), vf_mul(x, x)), 0.0f);
+    return vf_mul(vf_mul(vf_all(0.5f), vf_mul(p, t)), e);
 }
 
 /* v sigmoid(u), u of v's sign; v at most 60 below 0, where the product is below 2^-80 and so 0. */
 static inline vf psti_times_sigmoid(vf v, vf u) {
     vf least = psti_clamp(u, -60.0f, 60.0f);
-    return vf_div(vf_max(v, vf_all(-60.0f)), psti_exp_plus1(vf_sub(vf_all(0.0f), least)));
+    return vf_div(vf_max(v, vf_all(-60.0f)), psti_exp_plus(vf_sub(vf_all(0.0f), least), 1.0f));
 }
 
 /* v (1 - erfc(v / sqrt 2) / 2) from the smaller side. Beyond 9 standard deviations the rest is below 1e-18. Below 2^-40
@@ -72,12 +72,12 @@ static inline vf psti_gelu_tanh(vf v) {
 }
 
 static inline vf psti_softplus(vf v) {
-    psti_exp_parts e = psti_exp(vf_max(vf_sub(vf_all(0.0f), vf_abs(v)), vf_all(-60.0f)));
-    return vf_add(vf_max(v, vf_all(0.0f)), psti_log1p(vf_fma(e.power, e.p, e.power)));
+    vf e = psti_exp_plus(vf_max(vf_sub(vf_all(0.0f), vf_abs(v)), vf_all(-60.0f)), 0.0f);
+    return vf_add(vf_max(v, vf_all(0.0f)), psti_log1p(e));
 }
 
 static inline vf psti_elu(vf v, float alpha) {
-    vf below = vf_mul(vf_all(alpha), psti_expm1(psti_clamp(v, -60.0f, 0.0f)));
+    vf below = vf_mul(vf_all(alpha), psti_exp_plus(psti_clamp(v, -60.0f, 0.0f), -1.0f));
     return vf_where_less(v, vf_all(0.0f), below, v);
 }
 
@@ -112,8 +112,8 @@ void NAME(softmax)(float *v, uint32_t n) {
         largest = v[i] > largest ? v[i] : largest;
     vf sum = vf_all(0.0f);
     for (uint32_t i = 0; i < n; i += PSTI_LANES) {
-        psti_exp_parts e = psti_exp(vf_max(vf_sub(psti_load_tail(v, i, n), vf_all(largest)), vf_all(-60.0f)));
-        vf_store(lanes, vf_fma(e.power, e.p, e.power));
+        vf below = vf_max(vf_sub(psti_load_tail(v, i, n), vf_all(largest)), vf_all(-60.0f));
+        vf_store(lanes, psti_exp_plus(below, 0.0f));
         for (uint32_t k = n - i; k < PSTI_LANES; k++)
             lanes[k] = 0;
         sum = vf_add(sum, vf_load(lanes));

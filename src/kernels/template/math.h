@@ -2,37 +2,31 @@
  * compiles this same text, so every level gives the same bits. No product or sum here is denormal (docs/numerics.md).
  */
 
-/* e^v = 2^k (1 + p), v = k ln 2 + r, |r| <= ln 2 / 2, p = expm1(r). ln 2 in two parts, the first with 9 trailing zero
- * bits so that k times it is exact for |k| <= 128. p = r (1 + r q(r)); Horner from r outwards never squares a tiny r.
- * q approximates (expm1(r) - r) / r^2: Chebyshev interpolation of degree 4 in 40 digits (mpmath.chebyfit), |error|
- * <= 6.5e-8, so p's relative error is 2.3e-8 before rounding. */
+/* e^v = 2^k (1 + p), v = k ln 2 + r, |r| <= ln 2 / 2, p = expm1(r) = r (1 + r q(r)).
+ * k is rounded by adding 1.5 * 2^23, whose last bits then are k: shifted up they make 2^k. One fp32 ln 2 is enough: it
+ * is wrong by 1.9e-9, so r by that times k, and where k is large sigmoid and tanh no longer move. Horner from r
+ * outwards never squares a tiny r. q approximates (expm1(r) - r) / r^2: Chebyshev interpolation of degree 4 in 40
+ * digits (mpmath.chebyfit), |error| <= 6.5e-8, so p's relative error is 2.3e-8 before rounding. */
 typedef struct {
-    vf power, p;
+    vf power, power_r, q; /* 2^k, 2^k r, 1 + r q(r): e^v = power + power_r q */
 } psti_exp_parts;
 
 static inline psti_exp_parts psti_exp(vf v) {
-    vf k = vf_round(vf_mul(v, vf_all(0x1.715476p+0f)));
-    vf r = vf_fma(k, vf_all(-0x1.62e4p-1f), v);
-    r = vf_fma(k, vf_all(-0x1.7f7d1cp-20f), r);
-    vf q = vf_all(0x1.6d110ap-10f);
+    vf shifted = vf_fma(v, vf_all(0x1.715476p+0f), vf_all(0x1.8p23f));
+    vf r = vf_fma(vf_sub(shifted, vf_all(0x1.8p23f)), vf_all(-0x1.62e43p-1f), v);
+    vf power = vf_power2_of_shifted(shifted), q = vf_all(0x1.6d110ap-10f);
     q = vf_fma(q, r, vf_all(0x1.120b6ep-7f));
     q = vf_fma(q, r, vf_all(0x1.55551ap-5f));
     q = vf_fma(q, r, vf_all(0x1.5554dcp-3f));
     q = vf_fma(q, r, vf_all(0.5f));
     q = vf_fma(q, r, vf_all(1.0f));
-    return (psti_exp_parts){vf_power2(k), vf_mul(q, r)};
+    return (psti_exp_parts){power, vf_mul(power, r), q};
 }
 
-/* e^v - 1. */
-static inline vf psti_expm1(vf v) {
+/* e^v + c: c = -1, 0 or 1. */
+static inline vf psti_exp_plus(vf v, float c) {
     psti_exp_parts e = psti_exp(v);
-    return vf_fma(e.power, e.p, vf_sub(e.power, vf_all(1.0f)));
-}
-
-/* e^v + 1. */
-static inline vf psti_exp_plus1(vf v) {
-    psti_exp_parts e = psti_exp(v);
-    return vf_fma(e.power, e.p, vf_add(e.power, vf_all(1.0f)));
+    return vf_fma(e.power_r, e.q, vf_add(e.power, vf_all(c)));
 }
 
 static inline vf psti_clamp(vf v, float lowest, float highest) {
@@ -42,13 +36,13 @@ static inline vf psti_clamp(vf v, float lowest, float highest) {
 /* 1 + e^-v, the denominator of sigmoid. Beyond +-30 sigmoid is 0 or 1 to within 1e-13; the bound keeps every quotient
  * below clear of denormals. */
 static inline vf psti_sigmoid_denominator(vf v) {
-    return psti_exp_plus1(vf_sub(vf_all(0.0f), psti_clamp(v, -30.0f, 30.0f)));
+    return psti_exp_plus(vf_sub(vf_all(0.0f), psti_clamp(v, -30.0f, 30.0f)), 1.0f);
 }
 
 /* tanh v = sign(v) e / (e + 2), e = e^|2v| - 1: from the positive side, where e + 2 >= 2 rounds relatively finer than
  * it would in [1, 2] (1.5e-7 absolute from the negative side). Beyond |2v| = 20, tanh is +-1 in fp32. */
 static inline vf psti_tanh_exponential(vf v) {
-    return psti_expm1(vf_min(vf_abs(vf_add(v, v)), vf_all(20.0f)));
+    return psti_exp_plus(vf_min(vf_abs(vf_add(v, v)), vf_all(20.0f)), -1.0f);
 }
 
 /* Largest errors over all floats (tests/unit/kernels/test_math.c --all): sigmoid 8.93e-8 absolute; tanh 8.93e-8
