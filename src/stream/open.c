@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "base/status.h"
 #include "base/rounding.h"
+#include "base/status.h"
 #include "stream/stream.h"
 
 #define LARGEST_C 0x1p40f

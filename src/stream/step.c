@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "base/number.h"
-#include "base/status.h"
 #include "base/rounding.h"
+#include "base/status.h"
 #include "stream/stream.h"
 
 #define LARGEST_X 0x1p60f
