@@ -147,7 +147,8 @@ lint)
 test)
     # Without these the C tests and the goldens still run; tests/run names what it skips, and fails for it where CI=true.
     if install_requirements test; then
-        install_torch || echo "setup: no torch to be had: make test TORCH_INDEX=URL hands pip the index of PyTorch's CPU builds"
+        install_torch ||
+            echo "setup: no torch to be had; \`make test TORCH_INDEX=URL\` hands pip the index of PyTorch's CPU builds"
     else
         echo "setup: requirements/test.txt could not be installed: the Python tests will be skipped"
     fi
