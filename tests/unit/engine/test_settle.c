@@ -1,0 +1,144 @@
+/* Settle's units and its cursor: how many, how large, and that the bracket does not depend on where it was cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/number.h"
+#include "stream/stream.h"
+#include "support/expect.h"
+#include "support/model.h"
+
+static uint32_t ceil_of(uint64_t n, uint64_t unit) {
+    return (uint32_t)((n + unit - 1) / unit);
+}
+
+/* A unit is whole runs of 64 inputs of one block, at most 32 KiB of weights; a block is cut only where it must be. */
+static void test_unit_count(void **unused) {
+    (void)unused;
+    static const uint32_t units[] = {1, 4, 16, 17, 100, 128, 129, 300, 530};
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        model_part parts[] = {MODEL_LSTM(units[u]), MODEL_LINEAR(3), MODEL_LSTM(20)};
+        pst_model *m = model_make(5, parts, 3, u, 1);
+        for (int f = 0; f < MODEL_FORMATS; f++) {
+            pst_program *p = model_program(m, model_formats[f]);
+            pst_engine *e = model_engine(p, NULL);
+            uint32_t expect = 0;
+            for (uint32_t i = 0; i < 3; i += 2) {
+                const psti_shape *s = &e->layers[i].matrix[PSTI_MATRIX_RECURRENT].shape;
+                size_t weight = psti_encoding_bytes(e->layers[i].matrix[PSTI_MATRIX_RECURRENT].encoding);
+                uint64_t wide = PSTI_UNIT_BYTES / (4 * 16 * weight), narrow = PSTI_UNIT_BYTES / (16 * weight);
+                expect += s->wide * ceil_of(s->padded_inputs, wide / 64 * 64) +
+                          s->narrow * ceil_of(s->padded_inputs, narrow / 64 * 64);
+            }
+            assert_int_equal(e->settle_units, expect);
+            pst_engine_close(e);
+            pst_program_free(p);
+        }
+        pst_model_free(m);
+    }
+}
+
+/* W_hh h + b of every lane by a plain formula in float64, from the program's own weights and codes: what the bracket of
+ * this lane must be, within fp32's rounding of so many sums. */
+static double plain(const psti_placed *layer, const psti_matrix *from, const char *slot, uint32_t lane,
+                    double *magnitude) {
+    const psti_shape *s = &from->shape;
+    int64_t row = psti_shape_row(s, lane);
+    double sum = 0;
+    *magnitude = 0;
+    if (row < 0)
+        return 0;
+    psti_operand h = psti_vector_operand(layer->out, slot, from->encoding);
+    for (uint32_t i = 0; i < s->inputs; i++) {
+        double w = (double)psti_unpack_weight(s, from->encoding, from->tiles, (uint32_t)row, i), v;
+        if (from->encoding == PSTI_F32)
+            v = (double)((const float *)h.code)[i];
+        else if (from->encoding == PSTI_BF16)
+            v = (double)psti_from_bf16(((const uint16_t *)h.code)[i]);
+        else
+            v = (double)h.scale * (((const int8_t *)h.code)[i] * (h.low ? 256.0 : 1.0) + (h.low ? h.low[i] : 0));
+        w *= from->scale ? (double)from->scale[lane] : 1;
+        sum += w * v;
+        *magnitude += fabs(w * v);
+    }
+    sum += (double)layer->bias[lane];
+    *magnitude += fabs((double)layer->bias[lane]);
+    return sum;
+}
+
+static void brackets_are_plain(const pst_engine *e, const pst_program *p, const char *slot) {
+    for (uint32_t i = 0; i < e->count; i++) {
+        const psti_placed *layer = &e->layers[i];
+        const psti_matrix *from = &p->layers[i].matrix[PSTI_MATRIX_RECURRENT];
+        const float *bracket = (const float *)(slot + layer->bracket);
+        for (uint32_t lane = 0; lane < PSTI_LANES * psti_shape_vectors(&from->shape); lane++) {
+            double magnitude, expect = plain(layer, from, slot, lane, &magnitude);
+            if (!(fabs((double)bracket[lane] - expect) <= 1e-6 * magnitude + 0x1p-80))
+                fail_msg("layer %u, lane %u: bracket %g, expected %g", i, lane, (double)bracket[lane], expect);
+        }
+    }
+}
+
+/* Whether settled in one go or cut into units of 1, 2, .. at a time, with the same done to another slot in between: the
+ * same bits, in the whole slot. */
+static void cut(const pst_engine *e, const pst_stream *s, uint32_t units, const char *whole) {
+    pst_stream *one, *two;
+    OK(pst_stream_clone(s, &one));
+    OK(pst_stream_clone(s, &two));
+    psti_cursor at[2] = {{0}, {0}};
+    pst_stream *const of[2] = {one, two};
+    for (uint32_t left = e->settle_units; left;) {
+        uint32_t expect = left > units ? left - units : 0;
+        assert_int_equal(psti_settle_some(e, of[1]->slot, &at[1], units), expect);
+        left = psti_settle_some(e, of[0]->slot, &at[0], units);
+        assert_int_equal(left, expect);
+    }
+    for (uint32_t i = 0; i < e->count; i++) {
+        const psti_placed *layer = &e->layers[i];
+        size_t bytes = sizeof(float) * PSTI_LANES * psti_shape_vectors(&layer->matrix[PSTI_MATRIX_RECURRENT].shape);
+        for (int k = 0; k < 2; k++)
+            assert_memory_equal(of[k]->slot + layer->bracket, whole + layer->bracket, bytes);
+    }
+    assert_int_equal(psti_settle_some(e, one->slot, &at[0], 1), 0);
+    pst_stream_close(one);
+    pst_stream_close(two);
+}
+
+static void test_cuts(void **unused) {
+    (void)unused;
+    static const model_part parts[] = {MODEL_LSTM_STATE(530), MODEL_LSTM_STATE(35)};
+    pst_model *m = model_make(4, parts, 2, 3, 1);
+    const char *const *levels;
+    size_t count;
+    pst_levels(&levels, &count);
+    for (int f = 0; f < MODEL_FORMATS; f++) {
+        pst_program *p = model_program(m, model_formats[f]);
+        for (size_t l = 0; l < count; l++) {
+            float x[4] = {0.5f, -1, 2, 0.25f}, y[35];
+            pst_engine *e = model_engine(p, levels[l]);
+            pst_stream *s = model_stream(e), *whole;
+            brackets_are_plain(e, p, s->slot); /* of the initial state */
+            OK(pst_step(s, x, 4, y, 35));
+            assert_true(s->owing);
+            OK(pst_stream_clone(s, &whole));
+            OK(pst_settle(whole, 0, NULL));
+            assert_false(whole->owing);
+            brackets_are_plain(e, p, whole->slot);
+            for (uint32_t units = 1; units <= e->settle_units; units += units < 5 ? 1 : 17)
+                cut(e, s, units, whole->slot);
+            pst_stream_close(whole);
+            pst_stream_close(s);
+            pst_engine_close(e);
+        }
+        pst_program_free(p);
+    }
+    pst_model_free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_unit_count), cmocka_unit_test(test_cuts)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
