@@ -16,7 +16,8 @@
  *
  * STRUCTS. Every struct begins with its size; set it with PST_INIT, which also clears the rest. 0 and NULL mean "the
  * default". Fields are only ever appended. A struct larger than the library's own is accepted if the part the library
- * does not know is zero, else PST_E_UNSUPPORTED. Structs that the library fills are filled up to the caller's size.
+ * does not know is zero (and all of it at most 65,536 bytes), else PST_E_UNSUPPORTED. Structs that the library fills
+ * are filled up to the caller's size.
  *
  * OWNERSHIP. Inputs are copied; nothing the caller passes is kept after the call. What a call creates belongs to the
  * caller, who frees it with the matching call; every freeing call takes NULL. A program may outlive its model. An
@@ -30,7 +31,9 @@
  * engines and streams answer PST_E_FORKED.
  *
  * STEP. pst_step, pst_settle and pst_warm never allocate, lock, print or make a system call, and touch no page that
- * was not already resident. All other calls may allocate and may block on memory and files.
+ * was not already resident. (The first failing call of a thread may allocate its error; after a fork, the first writes
+ * to a stream's pages fault while the child shares them.) All other calls may allocate and may block on memory and
+ * files.
  *
  * NUMBERS. Every sum has one order and one rounding, written down in docs/numerics.md: the same program gives the
  * same bits at every instruction set level and on every number of cores.
@@ -136,7 +139,7 @@ typedef struct {
  *             gates in PyTorch's order i, f, g, o; torch.nn.LSTM's equations
  * linear      weight [out, n], bias* [out]; y = W x + b
  * activation  none; function names it; directly after an lstm, a linear or another activation
- * softmax     none; over all features; only as the last layer
+ * softmax     none; over all features; only as the last layer, not as the first
  *
  * function: relu; leaky_relu (alpha = slope, 0.01); elu (alpha, 1); tanh; sigmoid; hard_sigmoid (alpha 1/6, beta 0.5:
  * clamp(alpha v + beta, 0, 1)); clip (alpha = lowest, beta = highest; both required, alpha <= beta); silu; gelu (by
@@ -169,7 +172,7 @@ typedef struct {
     uint64_t settle_bytes;   /* weights and scales that settle reads; programs only, else 0 */
     uint64_t state_bytes;    /* of pst_stream_save; programs only, else 0 */
     uint64_t padding_bytes;  /* of the weights above, how many are padding; programs only, else 0 */
-    uint64_t hash;           /* of the program's file content; programs only, else 0 */
+    uint64_t hash;           /* of the program's file content without its certificate; programs only, else 0 */
     const char *format; /* name of the format compiled for; programs only, else NULL. Lives as long as the object */
 } pst_info;
 
@@ -244,7 +247,8 @@ typedef struct {
     const float *calibration;   /* [sequences, steps, inputs], or NULL */
     uint64_t steps, sequences;  /* of the calibration; sequences 0 means 1 */
     uint64_t seed;              /* of the noise that the certificate uses without calibration; 0: a fixed seed */
-    uint64_t certificate_steps; /* per sequence at most; 0: as many as 2e9 reference multiply-adds allow, 64 to 1,000 */
+    uint64_t certificate_steps; /* of each sequence that the certificate runs, at most; 0: 64 to 1,000 in all, as many
+                                   as 2e9 reference multiply-adds allow: the first steps of the first sequences */
     double tolerance;           /* on relative rms; 0: none */
     double tolerance_abs;       /* on max absolute error; 0: none */
     uint32_t flags;
@@ -255,8 +259,8 @@ typedef struct {
 
 /* Compiles a model into a program of one format and certifies it: the program is run on this host against the float64
  * reference, over the calibration input if there is one, else over seeded normal noise (an error on noise is not an
- * error on your data). With calibration, the integer formats also take their scales of h from it. o may be NULL.
- * PST_E_TOLERANCE if a tolerance was given and is missed; the message has the figure reached. */
+ * error on your data). With calibration, the integer formats also take their scales of h from it, from all of it. o may
+ * be NULL. PST_E_TOLERANCE if a tolerance was given and is missed; the message has the figure reached. */
 PST_API pst_status pst_compile(const pst_model *m, const pst_compile_options *o, pst_program **out);
 /* The certificate made at compiling; it travels in the file. PST_E_EMPTY if there is none. */
 PST_API pst_status pst_program_certificate(const pst_program *p, pst_certificate *out);
@@ -298,7 +302,7 @@ typedef struct {
     uint64_t page_bytes;           /* size of the pages that hold the weights; 4096 if huge pages were refused */
     uint64_t weight_bytes;         /* weights copied by the engine */
     uint64_t locked_bytes;         /* of them locked in memory */
-    uint64_t stream_bytes;         /* memory of one stream */
+    uint64_t stream_bytes;         /* pages that one stream takes */
     uint64_t settle_units;         /* units of one whole settle: pst_settle counts in these */
     const char *const *shortfalls; /* one sentence for each thing that was refused, and the fallback taken */
     size_t shortfall_count;
@@ -347,7 +351,7 @@ PST_API pst_status pst_warm(pst_stream *s);
 PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y);
 /* Back to the initial state that the stream was opened with. Leaves no settle owing. */
 PST_API pst_status pst_stream_reset(pst_stream *s);
-/* Bytes that pst_stream_save writes; 0 for NULL. */
+/* Bytes that pst_stream_save writes; 0 for NULL, and for a stream whose engine was closed or belongs to the parent. */
 PST_API size_t pst_stream_state_size(const pst_stream *s);
 /* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
  * levels and numbers of cores; carries the program's hash. Does not allocate. */

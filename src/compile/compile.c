@@ -1,6 +1,7 @@
 /* pst_compile: a model into a program of one format, with its certificate. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/rounding.h"
 #include "base/status.h"
@@ -12,10 +13,11 @@ pst_status psti_report(const pst_compile_options *o, double done, const char *st
     return PST_OK;
 }
 
-/* The scale of h: 2^k, k <= 0, the least that holds 4 times the largest |h| seen; 2^-40 at least. */
+/* The scale of h: 2^k, k <= 0, the least that holds 4 times the largest |h| seen; 2^-40 at least. An h that never moved
+ * (calibrated on silence) says nothing: then 1. */
 static float h_scale(float largest) {
     float scale = 1.0f;
-    while (scale * 0.5f >= 4.0f * largest && scale > 0x1p-40f)
+    while (largest > 0 && scale * 0.5f >= 4.0f * largest && scale > 0x1p-40f)
         scale *= 0.5f;
     return scale;
 }
@@ -45,41 +47,50 @@ static pst_status check_options(const pst_model *m, const pst_compile_options *o
     return PST_OK;
 }
 
-static pst_status build(const pst_model *m, const psti_format *format, const pst_compile_options *o,
-                        const psti_trial *trial, pst_program *p) {
-    snprintf(p->format, sizeof p->format, "%s", format->name);
-    for (uint32_t i = 0; i < m->count; i++) {
-        const psti_layer *layer = &m->layers[i];
-        int calibrated = trial->from_caller && layer->kind == PSTI_KIND_lstm;
-        float scale = calibrated ? h_scale(trial->largest_h[i]) : 1.0f;
-        pst_status status = psti_report(o, 0.75 + 0.1 * i / m->count, "packing");
-        if (!status)
-            status = psti_program_kinds[layer->kind]->build(&p->arena, layer, format, scale, &p->layers[i]);
-        if (status)
-            return status;
-    }
-    return psti_program_finish(p);
-}
-
-static pst_status compile(const pst_model *m, const pst_compile_options *o, pst_program **out) {
-    const psti_format *format;
-    pst_status status = check_options(m, o, &format);
+pst_status psti_build(const pst_model *m, const psti_format *format, const float *largest_h,
+                      const pst_compile_options *o, pst_program **out) {
+    pst_program *p;
+    pst_status status = psti_program_new(m->count, &p);
     if (status)
         return status;
-    int certify = !(o->flags & PST_COMPILE_UNCERTIFIED);
-    int scales = o->calibration && (psti_encoding_scaled(format->input) || psti_encoding_scaled(format->recurrent) ||
-                                    psti_encoding_scaled(format->linear));
-    psti_trial trial = {0};
-    pst_program *p = NULL;
-    if (certify || scales)
-        status = psti_trial_run(m, o, &trial);
+    snprintf(p->format, sizeof p->format, "%s", format->name);
+    for (uint32_t i = 0; i < m->count && !status; i++) {
+        const psti_layer *layer = &m->layers[i];
+        float scale = largest_h && layer->kind == PSTI_KIND_lstm ? h_scale(largest_h[i]) : 1.0f;
+        status = o ? psti_report(o, 0.05 + 0.05 * i / m->count, "packing") : PST_OK;
+        if (!status)
+            status = psti_program_kinds[layer->kind]->build(&p->arena, layer, format, scale, &p->layers[i]);
+    }
     if (!status)
-        status = psti_program_new(m->count, &p);
+        status = psti_program_finish(p);
+    if (status)
+        pst_program_free(p);
+    else
+        *out = p;
+    return status;
+}
+
+static pst_status certify(const pst_model *m, const pst_compile_options *o, pst_program *p) {
+    psti_trial trial;
+    pst_status status = psti_trial_run(m, o, &trial);
     if (!status)
-        status = build(m, format, o, &trial, p);
-    if (!status && certify)
         status = psti_certify(p, &trial, o);
     psti_trial_free(&trial);
+    return status;
+}
+
+static pst_status compile(const pst_model *m, const pst_compile_options *o, float *largest_h, pst_program **out) {
+    const psti_format *format;
+    pst_program *p = NULL;
+    pst_status status = check_options(m, o, &format);
+    if (!status && o->calibration)
+        status = psti_calibrate(m, o, largest_h);
+    if (!status)
+        status = psti_build(m, format, o->calibration ? largest_h : NULL, o, &p);
+    if (!status)
+        status = psti_report(o, 0.1, "packed");
+    if (!status && !(o->flags & PST_COMPILE_UNCERTIFIED))
+        status = certify(m, o, p);
     if (!status)
         status = psti_report(o, 1.0, "done");
     if (status)
@@ -96,8 +107,12 @@ pst_status pst_compile(const pst_model *m, const pst_compile_options *o, pst_pro
         return status;
     if (!m || !out)
         return psti_fail_null(m ? "out" : "model");
+    float *largest_h = psti_allocate(m->count, sizeof *largest_h);
+    if (!largest_h)
+        return PST_E_MEMORY;
     unsigned rounding = psti_rounding_enter();
-    status = compile(m, &own, out);
+    status = compile(m, &own, largest_h, out);
     psti_rounding_leave(rounding);
+    free(largest_h);
     return status;
 }

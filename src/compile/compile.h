@@ -12,7 +12,6 @@ typedef struct {
     const float *x;            /* [sequences][stride][inputs] */
     uint64_t stride;           /* steps from one sequence to the next */
     double *y;                 /* [sequences][steps][outputs] */
-    float *largest_h;          /* [layers], of each lstm, its h0 included */
     int from_caller;
     uint64_t seed; /* of the noise */
 } psti_trial;
@@ -20,6 +19,12 @@ typedef struct {
 /* Reports progress; PST_E_CANCELLED if the caller's callback says so. */
 pst_status psti_report(const pst_compile_options *o, double done, const char *stage);
 
+/* A program of the model in a format, not certified. largest_h: [layers], the scale of each lstm's h comes from it;
+ * NULL: scales of 1. o: for progress, or NULL. */
+pst_status psti_build(const pst_model *m, const psti_format *format, const float *largest_h,
+                      const pst_compile_options *o, pst_program **out);
+/* largest_h [layers]: the largest |h| of each lstm over the whole of o's calibration, its h0 included. */
+pst_status psti_calibrate(const pst_model *m, const pst_compile_options *o, float *largest_h);
 /* Takes the calibration, or makes noise, and runs the reference over it. */
 pst_status psti_trial_run(const pst_model *m, const pst_compile_options *o, psti_trial *out);
 void psti_trial_free(psti_trial *t);

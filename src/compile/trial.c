@@ -1,4 +1,4 @@
-/* The trial: what the reference answers to the caller's calibration input, or to seeded noise. */
+/* The trial of a certificate: what the reference answers to the caller's calibration input, or to seeded noise. */
 #include <math.h>
 
 #include "base/number.h"
@@ -11,11 +11,24 @@
 #define FEWEST_STEPS 64
 #define MOST_STEPS 1000
 
-static uint64_t steps_of(const pst_model *m, const pst_compile_options *o, uint64_t sequences) {
-    if (o->certificate_steps)
-        return o->certificate_steps;
-    double steps = MULTIPLY_ADDS / ((double)m->parameters * (double)sequences + 1);
+/* Steps in all, if the caller names no number of them. */
+static uint64_t steps_allowed(const pst_model *m) {
+    double steps = MULTIPLY_ADDS / ((double)m->parameters + 1);
     return steps < FEWEST_STEPS ? FEWEST_STEPS : steps > MOST_STEPS ? MOST_STEPS : (uint64_t)steps;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* How much of the calibration is run: the first steps of the first sequences. */
+static void take_calibration(const pst_model *m, const pst_compile_options *o, psti_trial *t) {
+    uint64_t all = o->sequences ? o->sequences : 1, allowed = steps_allowed(m);
+    t->from_caller = 1;
+    t->x = o->calibration;
+    t->stride = o->steps;
+    t->steps = least(o->certificate_steps ? o->certificate_steps : allowed, o->steps);
+    t->sequences = o->certificate_steps ? all : least(all, allowed / t->steps);
 }
 
 static float *noise(const pst_model *m, psti_trial *t) {
@@ -45,7 +58,7 @@ static pst_status one_sequence(const pst_model *m, const pst_compile_options *o,
         psti_reference_step(r, x, t->y + ((size_t)sequence * t->steps + step) * m->outputs);
         if (step % 16 == 0) {
             double all = (double)t->sequences * (double)t->steps, done = (double)sequence * (double)t->steps;
-            pst_status status = psti_report(o, 0.75 * (done + (double)step) / all, "reference");
+            pst_status status = psti_report(o, 0.1 + 0.65 * (done + (double)step) / all, "reference");
             if (status)
                 return status;
         }
@@ -53,26 +66,13 @@ static pst_status one_sequence(const pst_model *m, const pst_compile_options *o,
     return PST_OK;
 }
 
-static float largest_h0(const psti_layer *layer) {
-    const float *h0 = layer->kind == PSTI_KIND_lstm ? layer->tensor[PSTI_LSTM_H0] : NULL;
-    float largest = 0;
-    for (uint32_t u = 0; h0 && u < layer->outputs; u++)
-        largest = fmaxf(largest, fabsf(h0[u]));
-    return largest;
-}
-
 static pst_status run(const pst_model *m, const pst_compile_options *o, psti_trial *t) {
-    t->from_caller = o->calibration != NULL;
-    t->sequences = o->calibration && o->sequences ? o->sequences : 1;
-    t->steps = steps_of(m, o, t->sequences);
-    t->seed = o->seed ? o->seed : DEFAULT_SEED;
     if (o->calibration) {
-        t->seed = 0;
-        t->stride = o->steps;
-        t->steps = t->steps < o->steps ? t->steps : o->steps;
-        t->x = o->calibration;
+        take_calibration(m, o, t);
     } else {
-        t->stride = t->steps;
+        t->sequences = 1;
+        t->steps = t->stride = o->certificate_steps ? o->certificate_steps : steps_allowed(m);
+        t->seed = o->seed ? o->seed : DEFAULT_SEED;
         t->x = noise(m, t);
         if (!t->x)
             return PST_E_MEMORY;
@@ -82,17 +82,13 @@ static pst_status run(const pst_model *m, const pst_compile_options *o, psti_tri
         !psti_multiply(outputs, m->outputs, &outputs))
         return psti_fail_memory(SIZE_MAX);
     t->y = psti_arena_take(&t->arena, outputs, sizeof *t->y);
-    t->largest_h = psti_arena_take(&t->arena, m->count, sizeof *t->largest_h);
     double *x = psti_arena_take(&t->arena, m->inputs, sizeof *x);
-    if (!t->y || !t->largest_h || !x)
+    if (!t->y || !x)
         return PST_E_MEMORY;
     psti_reference *r;
     pst_status status = psti_reference_open(m, &r);
     for (uint64_t s = 0; s < t->sequences && !status; s++)
         status = one_sequence(m, o, t, r, s, x);
-    for (uint32_t i = 0; i < m->count && !status; i++)
-        if (m->layers[i].kind == PSTI_KIND_lstm)
-            t->largest_h[i] = fmaxf((float)psti_reference_largest_h(r, i), largest_h0(&m->layers[i]));
     psti_reference_close(r);
     return status;
 }

@@ -88,6 +88,8 @@ struct pst_engine {
     size_t shortfall_count;
 };
 
+/* Bytes of a stream's own memory: its slot, then its initial state. */
+size_t psti_stream_bytes(const pst_engine *e);
 /* PST_OK, or the error of a closed or forked engine. */
 pst_status psti_engine_check(const pst_engine *e);
 /* Frees the engine once it is closed and no stream points to it. */

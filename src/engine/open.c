@@ -139,7 +139,7 @@ static pst_status place_weights(pst_engine *e, const pst_program *p) {
 }
 
 static pst_status note_shortfalls(pst_engine *e) {
-    e->shortfalls = psti_arena_take(&e->arena, 6, sizeof *e->shortfalls);
+    e->shortfalls = psti_arena_take(&e->arena, 7, sizeof *e->shortfalls);
     if (!e->shortfalls)
         return PST_E_MEMORY;
     const psti_pages *pages[] = {&e->pages, &e->rehearsal};
@@ -147,6 +147,10 @@ static pst_status note_shortfalls(pst_engine *e) {
         for (int i = 0; i < 3; i++)
             if (pages[k]->shortfall[i][0])
                 e->shortfalls[e->shortfall_count++] = pages[k]->shortfall[i];
+    if (!e->fork.alive)
+        e->shortfalls[e->shortfall_count++] =
+            "fork: the kernel has no pages that a fork clears (MADV_WIPEONFORK); a forked "
+            "child that uses this engine is not told so";
     return PST_OK;
 }
 
@@ -229,6 +233,10 @@ void pst_engine_close(pst_engine *e) {
     psti_engine_release(e);
 }
 
+size_t psti_stream_bytes(const pst_engine *e) {
+    return align(e->slot_bytes) + align(2 * e->units * sizeof(float));
+}
+
 pst_status psti_engine_check(const pst_engine *e) {
     if (__builtin_expect(e->closed, 0))
         return psti_fail(PST_E_CLOSED, (psti_where){.item = "engine"}, "the stream's engine was closed");
@@ -250,7 +258,7 @@ pst_status pst_engine_get_info(const pst_engine *e, pst_engine_info *out) {
                            .page_bytes = e->pages.page_bytes,
                            .weight_bytes = weights,
                            .locked_bytes = e->pages.locked < weights ? e->pages.locked : weights, /* pages are whole */
-                           .stream_bytes = e->slot_bytes,
+                           .stream_bytes = (psti_stream_bytes(e) + 4095) / 4096 * 4096,
                            .settle_units = e->settle_units,
                            .shortfalls = e->shortfalls,
                            .shortfall_count = e->shortfall_count};

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "model/make.h"
@@ -133,8 +134,8 @@ static pst_status finish(psti_layer *layer, const psti_making *making) {
         return psti_making_fail(making, PST_E_ARGUMENT, (psti_where){.field = "alpha"},
                                 "clip's alpha is %.9g, above its beta %.9g", value[0], value[1]);
     }
-    layer->alpha = (float)value[0];
-    layer->beta = (float)value[1];
+    layer->alpha = psti_flush((float)value[0], -80); /* no denormals: docs/numerics.md */
+    layer->beta = psti_flush((float)value[1], -80);
     return PST_OK;
 }
 

@@ -90,6 +90,10 @@ static pst_status check_settings(const checking *c, const psti_program_layer *la
         return bad(c, "alpha", takes ? "not finite or beyond 2^40" : "given, but this kind takes none");
     if (takes ? !(fabsf(layer->beta) <= PSTI_MAX_WEIGHT) : psti_bits(layer->beta) != 0)
         return bad(c, "beta", takes ? "not finite or beyond 2^40" : "given, but this kind takes none");
+    if (psti_bits(psti_flush(layer->alpha, -80)) != psti_bits(layer->alpha))
+        return bad(c, "alpha", "below 2^-80 but not 0");
+    if (psti_bits(psti_flush(layer->beta, -80)) != psti_bits(layer->beta))
+        return bad(c, "beta", "below 2^-80 but not 0");
     if (takes && layer->function == PSTI_ACTIVATION_clip && !(layer->alpha <= layer->beta))
         return bad(c, "alpha", "clip's alpha is above its beta");
     if (psti_program_kinds[layer->kind]->has_state ? !sound_h_scale(layer->h_scale) : layer->h_scale != 1.0f)

@@ -78,7 +78,7 @@ static pst_status allocate(pst_engine *e, pst_stream **out) {
     if (!s)
         return PST_E_MEMORY;
     size_t slot = (e->slot_bytes + 63) & ~(size_t)63;
-    pst_status status = psti_pages_map(slot + 2 * e->units * sizeof(float) + 64, (int)e->flags, "stream", &s->pages);
+    pst_status status = psti_pages_map(psti_stream_bytes(e), (int)e->flags, "stream", &s->pages);
     if (status) {
         free(s);
         return status;

@@ -111,7 +111,20 @@ static pst_status check_state(const pst_engine *e, const char *in, size_t n) {
     return PST_OK;
 }
 
-/* c and the float codes of h must be finite; integer codes have no bad value but -128 as a high or only digit. */
+/* A code that psti_sink_store can have written: high or only digits in [-127, 127], and 256 high + low within +-32,512.
+ */
+static int sound_digits(int encoding, signed char high, signed char low) {
+    int a = 256 * high + low;
+    return high != -128 && (encoding != PSTI_W8A16 || (a >= -32512 && a <= 32512));
+}
+
+static int all_zero(const char *p, size_t n) {
+    while (n && *p == 0)
+        p++, n--;
+    return n == 0;
+}
+
+/* c and the float codes of h are finite and not below their bounds, integer codes in range, padding is zero. */
 static pst_status check_values(const pst_stream *s, const char *in) {
     const pst_engine *e = s->engine;
     size_t at = HEADER;
@@ -138,10 +151,13 @@ static pst_status check_values(const pst_stream *s, const char *in) {
             }
             int least = encoding == PSTI_F32 ? -40 : -48;
             if (!(fabsf(v) <= 0x1p41f) || psti_bits(v) != psti_bits(psti_flush(v, least)) ||
-                (psti_encoding_scaled(encoding) && (signed char)in[at + u] == -128))
+                (psti_encoding_scaled(encoding) &&
+                 !sound_digits(encoding, (signed char)in[at + u], (signed char)in[at + u + h.bytes[1]])))
                 return corrupt("h", "a value is out of range");
         }
         at += h.bytes[0] + h.bytes[1];
+        if (!all_zero(in + at, padding(at)))
+            return corrupt("padding", "not zero");
         at += padding(at);
     }
     return PST_OK;

@@ -83,7 +83,7 @@ pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y) {
     pst_status status = psti_stream_check(s);
     if (status)
         return status;
-    if (!x || !y)
+    if (steps && (!x || !y))
         return psti_fail_null(x ? "y" : "x");
     const pst_engine *e = s->engine;
     unsigned rounding = psti_rounding_enter();

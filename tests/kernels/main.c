@@ -21,6 +21,12 @@ uint32_t random_below(uint32_t n) {
 
 float random_value(void) {
     double v = psti_random_normal(&harness_random);
+    /* exactly a bound, or next to it; ties of bf16's rounding */
+    static const float edges[] = {0x1p-80f, 0x1p-48f, 0x1p-40f, 0x1.01p0f, 0x1.03p0f, 0x1.01p-48f, 1.0f, 0x1p60f};
+    if (random_below(24) == 0) {
+        uint32_t bits = psti_bits(edges[random_below(sizeof edges / sizeof edges[0])]) + random_below(3) - 1;
+        return psti_float(bits | random_below(2) << 31);
+    }
     switch (random_below(16)) {
     case 0:
         return 0.0f;

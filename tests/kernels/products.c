@@ -45,6 +45,9 @@ void product_make(product *p, const row *r, uint32_t units, uint32_t inputs, uin
     float *w = random_floats((size_t)gates * units * inputs, -60);
     unsigned char *tiles = guard_take(bytes);
     float *scale = guard_take(lanes * sizeof *scale);
+    int small = random_below(4) == 0; /* products below every bound */
+    for (size_t i = 0; small && i < (size_t)gates * units * inputs; i++)
+        w[i] = psti_flush(w[i] * 0x1p-40f, -60);
     psti_pack(&p->shape, r->encoding, w, tiles, scale);
     psti_layer_args a = {.shape = &p->shape,
                          .tiles = tiles,
@@ -81,6 +84,14 @@ void product_outputs(product *p, int lstm) {
     outputs(&p->adapted, p->shape.units, which);
 }
 
+/* What is stored is 0 or above the bound, and never a negative zero. */
+static int below_bound(const float *v, size_t n) {
+    for (size_t i = 0; v && i < n; i++)
+        if (psti_bits(v[i]) != psti_bits(psti_flush(v[i], -80)))
+            return 1;
+    return 0;
+}
+
 static int differ(const void *a, const void *b, size_t bytes) {
     return a && memcmp(a, b, bytes) != 0;
 }
@@ -88,6 +99,8 @@ static int differ(const void *a, const void *b, size_t bytes) {
 const char *product_compare(const product *p, int lstm) {
     const psti_sink *s = &p->scalar.out, *o = &p->adapted.out;
     size_t n = p->shape.padded_units;
+    if (below_bound(p->adapted.out.value, n) || (lstm && below_bound(p->adapted.c, n)))
+        return "a value below 2^-80 was kept";
     if (lstm && differ(p->scalar.c, p->adapted.c, n * sizeof(float)))
         return "c differs";
     if (differ(s->value, o->value, n * sizeof(float)) || differ(s->f32, o->f32, n * sizeof(float)))
@@ -99,10 +112,25 @@ const char *product_compare(const product *p, int lstm) {
     return NULL;
 }
 
+/* Units that are nearly dead: no input, an input gate shut, c and the other gates around 2^-80. */
+static void die_away(product *p) {
+    float *bracket = (float *)p->scalar.bracket, *c = (float *)p->scalar.c_before;
+    p->scalar.x.scale = p->adapted.x.scale = 0x1p-60f / 127.0f;
+    for (uint32_t lane = 0; lane < PSTI_LANES * p->vectors; lane++) {
+        uint32_t gate = lane / PSTI_LANES % PSTI_GATES;
+        float tiny = psti_flush(ldexpf((float)psti_random_normal(&harness_random), -80), -80);
+        bracket[lane] = p->shape.gates == 1 ? 0 : gate == 0 ? -40.0f : gate == 2 ? tiny : 0.5f;
+    }
+    for (uint32_t u = 0; u < p->shape.units; u++)
+        c[u] = psti_flush(ldexpf((float)psti_random_normal(&harness_random), -79), -80);
+}
+
 static const char *layer(const row *r, int flush, uint32_t gates) {
     product p;
     product_make(&p, r, 1 + random_below(100), 1 + random_below(300), gates);
     product_outputs(&p, gates == PSTI_GATES);
+    if (random_below(4) == 0)
+        die_away(&p);
     psti_lstm_fn *kernel = (psti_lstm_fn *)r->function, *scalar = (psti_lstm_fn *)r->scalar;
     scalar(&p.scalar);
     unsigned was = flush ? flush_on() : 0;

@@ -36,9 +36,12 @@ may() {
     *) return 0 ;;
     esac
 }
-while IFS=: read -r file line included; do
-    may "$file" "$included" || violation "$file:$line: may not include \"$included\""
-done < <(files '*.c' '*.h' '*.def' | xargs -r grep -HnE '^ *# *include +"' | sed -E 's/^([^:]*):([0-9]+):[^"]*"([^"]*)".*/\1:\2:\3/')
+# <X> is looked for in src and here as "X" is, so it counts as the same edge where such a file is ours.
+while IFS=: read -r file line quote included; do
+    [ "$quote" = '"' ] || { [ "$included" != penstock.h ] && { [ -f "src/$included" ] || [ -f "$included" ]; }; } || continue
+    may "$file" "$included" || violation "$file:$line: may not include $included"
+done < <(files '*.c' '*.h' '*.def' | xargs -r grep -HnE '^ *# *include +["<]' |
+    sed -E 's/^([^:]*):([0-9]+):[^"<]*(["<])([^">]*)[">].*/\1:\2:\3:\4/')
 for folder in src/*/; do
     folder=$(basename "$folder")
     [ -n "${allowed[$folder]:-}" ] || violation "src/DEPENDENCIES: no line for src/$folder"

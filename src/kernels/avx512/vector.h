@@ -60,7 +60,8 @@ static inline vf vf_where_less(vf a, vf b, vf x, vf y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 static inline vf vf_flush(vf a, float least) {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(a), _mm512_set1_ps(least), _CMP_NLT_UQ), a);
+    __m512i size = _mm512_castps_si512(_mm512_abs_ps(a));
+    return _mm512_maskz_mov_ps(_mm512_cmpge_epi32_mask(size, _mm512_set1_epi32((int32_t)psti_bits(least))), a);
 }
 static inline void vf_store_bf16(uint16_t *p, vf a) {
     __m512i b = _mm512_castps_si512(a);

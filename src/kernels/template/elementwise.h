@@ -23,7 +23,7 @@ uint32_t NAME(scan)(const float *v, uint32_t n) {
 
 void NAME(encode)(const float *v, uint32_t n, const psti_sink *out) {
     for (uint32_t i = 0; i < n; i += PSTI_LANES)
-        psti_sink_store(out, i, psti_load_tail(v, i, n));
+        psti_sink_store(out, i, vf_flush(psti_load_tail(v, i, n), PSTI_LEAST_VALUE));
 }
 
 /* log1p(e) / e on [0, 1], Chebyshev interpolation of degree 9 in 40 digits (mpmath.chebyfit): |error| <= 5.3e-9. */
@@ -86,7 +86,8 @@ void NAME(activation)(float *v, uint32_t n, int function, float alpha, float bet
     case PSTI_FUNCTION_##name:                                                                                         \
         for (uint32_t i = 0; i < n; i += PSTI_LANES) {                                                                 \
             vf x = vf_flush(vf_load(v + i), PSTI_LEAST_VALUE);                                                         \
-            vf_store(v + i, vf_flush((expression), PSTI_LEAST_VALUE));                                                 \
+            vf y = vf_flush((expression), PSTI_LEAST_VALUE);                                                           \
+            vf_store(v + i, psti_clamp(y, -PSTI_LARGEST_VALUE, PSTI_LARGEST_VALUE));                                   \
         }                                                                                                              \
         break
     const vf zero = vf_all(0.0f);

@@ -76,7 +76,8 @@ void NAME(linear)(const psti_layer_args *a) {
     for (uint32_t b = a->first; b < a->last; b++) {
         vf value[1];
         sums_whole(&context, a->tiles + b * bytes, a->shape, 1, value, NULL);
-        psti_sink_store(&a->out, PSTI_BLOCK * b, NAME(gate)(&context, a, b, value[0]));
+        vf y = NAME(gate)(&context, a, b, value[0]);
+        psti_sink_store(&a->out, PSTI_BLOCK * b, psti_clamp(y, -PSTI_LARGEST_VALUE, PSTI_LARGEST_VALUE));
     }
 }
 

@@ -57,6 +57,8 @@ static inline vf psti_tanh(vf v) {
 }
 
 #define PSTI_LEAST_VALUE 0x1p-80f
+#define PSTI_LARGEST_VALUE                                                                                             \
+    0x1p60f /* of what a Linear or an activation hands on: as of x, so that no later sum overflows */
 
 /* 16 values into every encoding that is asked for, at unit `at` (a multiple of 4). */
 static inline void psti_sink_store(const psti_sink *out, uint32_t at, vf v) {
