@@ -8,10 +8,7 @@ PSTI_TARGET("avx2,fma,avx512f,avx512vl,avx512vnni")
 
 #include "kernels/avx2/vector.h"
 
-void psti_avx2_vnni_evex_adapt_w8(unsigned char *tiles, size_t bytes) {
-    /* weights + 128: VPDPBUSD's first factor is unsigned. Padding becomes 128, its digits are 0 */
-    for (size_t i = 0; i < bytes; i++)
-        tiles[i] ^= 0x80;
-}
+#define ADAPT psti_avx2_vnni_evex_adapt_w8
+#include "kernels/template/adapt_offset.h"
 
 PSTI_TARGET_END
