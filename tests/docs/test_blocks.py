@@ -2,7 +2,8 @@
 in documents"; this file is their implementation.
 
 The build in the folder that BUILD names (default: build) is installed into a temporary folder, whose program, library
-and pkg-config file the blocks then see as a user would.
+and pkg-config file the blocks then see as a user would. A document with a "make install" of its own gets none of this:
+its blocks see what the ones before have installed and exported.
 """
 
 import importlib.util
@@ -13,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -23,6 +25,8 @@ DOCUMENTS = [
     *sorted((ROOT / "examples").glob("*/README.md")),
 ]
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
+BUILD = os.environ.get("BUILD", "build")
+INSTALL = re.compile(r"^make install\b", re.MULTILINE)
 SECONDS = 300  # for one block; they take a few
 
 
@@ -61,8 +65,9 @@ def same(shown, printed):
 
 class Runner:
     def __init__(self, folder, environment):
-        self.folder, self.environment = folder, environment
+        self.folder, self.environment = folder, environment  # both change as the blocks of sh change them
         self.printed = None  # by the block before
+        self.named = None  # what pip was told to install
 
     def command(self, block, words, cwd=None, **options):
         done = subprocess.run(
@@ -94,17 +99,45 @@ class Runner:
 
     def run_sh(self, block):
         if block.words == ["make"]:
-            for line in block.body.splitlines():
-                line = line.split("#")[0].strip()
-                assert re.fullmatch(r"(make( [\w=./-]+)*)?", line), f"{block.place}: not a make command: {line}"
-                if line:
-                    self.command(block, [*line.split(), "-n"], cwd=ROOT)
-            return None
-        assert not block.words, f"{block.place}: 'sh' takes only the word 'make'"
-        return self.command(block, ["bash", "-eu", "-o", "pipefail", "-c", block.body])
+            return self.make(block)
+        if block.words == ["pip"]:
+            return self.pip(block)
+        assert not block.words, f"{block.place}: 'sh' takes only the words 'make' and 'pip'"
+        with tempfile.NamedTemporaryFile() as left:
+            body = f"{block.body}\n{{ pwd; env -0; }} >'{left.name}'"
+            printed = self.command(block, ["bash", "-eu", "-o", "pipefail", "-c", body])
+            place, _, variables = left.read().decode().partition("\n")
+        assert place, f"{block.place}: the block ends its shell"
+        self.folder = pathlib.Path(place)
+        self.environment = dict(item.split("=", 1) for item in variables.split("\0") if item)
+        return printed
+
+    def make(self, block):
+        for line in block.body.splitlines():
+            line = line.split("#")[0].strip()
+            assert re.fullmatch(r'(make( [\w=./-]+| [A-Z]+="[\w$./-]+")*)?', line), (
+                f"{block.place}: not a make command: {line}"
+            )
+            if INSTALL.match(line):
+                self.command(block, ["bash", "-eu", "-c", f"{line} BUILD={BUILD}"], cwd=ROOT)
+            elif line:
+                self.command(block, ["bash", "-eu", "-c", f"{line} -n"], cwd=ROOT)
+
+    def pip(self, block):
+        form = r"python3 -m venv venv\n\. venv/bin/activate\npip install((?: [\w-]+)+)\n"
+        shown = re.fullmatch(form, block.body)
+        assert shown, f"{block.place}: not of the form {form}"
+        self.named = shown[1].split()
+        for name in self.named:
+            assert importlib.util.find_spec(name), f"{block.place}: the tests' Python has no module {name}"
+        self.environment["PATH"] = f"{pathlib.Path(sys.executable).parent}:{self.environment['PATH']}"
 
     def run_python(self, block):
         name = self.name(block, "block.py", ".py")
+        for module in [] if self.named is None else modules_of(block):
+            assert module in self.named or module in sys.stdlib_module_names, (
+                f"{block.place}: {module} is not installed"
+            )
         return self.command(block, [sys.executable, name])
 
     def run_c(self, block):
@@ -128,28 +161,54 @@ class Runner:
         return self.printed
 
 
+def modules_of(block):
+    return re.findall(r"^(?:import|from)\s+(\w+)", block.body, re.MULTILINE)
+
+
 def missing_module(blocks):
     """A module that a Python block imports and this interpreter has not; None if there is none."""
     for block in blocks:
         if block.language == "python":
-            for name in re.findall(r"^(?:import|from)\s+(\w+)", block.body, re.MULTILINE):
+            for name in modules_of(block):
                 if importlib.util.find_spec(name) is None:
                     return name
     return None
 
 
+def installs(block):
+    return block.language == "sh" and block.words == ["make"] and INSTALL.search(block.body)
+
+
+def bare():
+    """The caller's environment, less what would find a Penstock that is there already."""
+    result = dict(os.environ)
+    for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "BUILD", "PENSTOCK", "PENSTOCK_ISA"):
+        result.pop(variable, None)
+    signs = {
+        "PATH": "penstock",
+        "PKG_CONFIG_PATH": "penstock.pc",
+        "LD_LIBRARY_PATH": "libpenstock.so",
+        "LIBRARY_PATH": "libpenstock.so",
+        "CPATH": "penstock.h",
+    }
+    for variable, sign in signs.items():
+        if variable in result:
+            folders = result[variable].split(":")
+            result[variable] = ":".join(f for f in folders if not (pathlib.Path(f) / sign).exists())
+            if not result[variable]:
+                del result[variable]
+    return result
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    build = ROOT / os.environ.get("BUILD", "build")
     prefix = tmp_path_factory.mktemp("installed")
     installed = subprocess.run(
-        ["cmake", "--install", str(build), "--prefix", str(prefix)], capture_output=True, text=True
+        ["cmake", "--install", str(ROOT / BUILD), "--prefix", str(prefix)], capture_output=True, text=True
     )
     assert installed.returncode == 0, installed.stderr
     library = next(prefix.rglob("libpenstock.so")).parent
-    result = dict(os.environ)
-    for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
-        result.pop(variable, None)
+    result = bare()
     result["PATH"] = f"{prefix / 'bin'}:{pathlib.Path(sys.executable).parent}:{result['PATH']}"
     result["PKG_CONFIG_PATH"] = str(library / "pkgconfig")
     result["LD_LIBRARY_PATH"] = str(library)
@@ -171,7 +230,11 @@ def test_blocks(document, environment, tmp_path):
         shutil.copytree(document.parent, folder)
     else:
         folder.mkdir()
-    runner = Runner(folder, environment)
+    if any(installs(block) for block in blocks):
+        environment = bare()
+        environment["HOME"] = str(tmp_path / "home")
+        (tmp_path / "home").mkdir()
+    runner = Runner(folder, dict(environment))
     for block in blocks:
         runner.run(block)
 
@@ -185,6 +248,12 @@ def test_the_runner_can_fail(environment, tmp_path):
         "```sh\nfalse | true\n```",
         "```sh make\nrm file\n```",
         "```sh make\nmake no-such-target\n```",
+        "```sh make\nmake install PREFIX=/dev/null/none\n```",
+        "```sh pip\npip download numpy\n```",
+        "```sh pip\npython3 -m venv venv\n. venv/bin/activate\npip install no_such_module\n```",
+        "```sh pip\npython3 -m venv venv\n. venv/bin/activate\npip install pytest\n```\n```python\nimport pluggy\n```",
+        "```sh\none=1\n```\n```sh\necho $one\n```",
+        "```sh\nexit 0\n```",
         "```python\nraise SystemExit(1)\n```",
         "```c\nint main(void) { return 1; }\n```",
         "```c\nint unused(void) { int x; return 0; }\n```",
@@ -197,10 +266,10 @@ def test_the_runner_can_fail(environment, tmp_path):
     ]
     for text in broken:
         with pytest.raises((AssertionError, json.JSONDecodeError)):
-            runner = Runner(tmp_path, environment)
+            runner = Runner(tmp_path, dict(environment))
             for block in blocks_of(pathlib.Path("broken.md"), text):
                 runner.run(block)
-    runner = Runner(tmp_path, environment)
-    sound = "```sh\necho one; echo 2.5 us\n```\n\n```text output\none\n... us\n```"
+    runner = Runner(tmp_path, dict(environment))
+    sound = "```sh\nexport N=2.5\n```\n```sh\necho one; echo $N us\n```\n\n```text output\none\n... us\n```"
     for block in blocks_of(pathlib.Path("sound.md"), sound):
         runner.run(block)

@@ -4,8 +4,9 @@
  *   step_operand, step_load(code, input)   the step's activations in all lanes
  *   step_add(sum, weights, activations)    one step of one vector
  * A wide block takes its ranges in turn: its four chains (one a gate) hide most of an FMA's latency, and the block is
- * read as one stream. Two ranges side by side have twice the chains, but read two streams, and that cost 8 % where the
- * weights come from L3 (3x256, bf16, Zen 4). A narrow block has one chain a range, so it takes all four side by side.
+ * read as one stream. Two ranges side by side have twice the chains, but read two streams, and that cost a tenth where
+ * the weights come from L3 (3x256, bf16, Zen 4). A narrow block has one chain a range, so it takes all four side by
+ * side.
  */
 
 typedef struct {
