@@ -1,5 +1,6 @@
 /* penstock bench: measures the latency of a step on this machine. The measuring is in lab/. */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -26,13 +27,34 @@ static int lab_failure(void) {
     return cli_error("%s", lab_error());
 }
 
+static int check_cores(const lab_list *cores) {
+    for (uint32_t i = 0; i < cores->count; i++)
+        if (strtoul(cores->item[i], NULL, 10) > 1)
+            return cli_error("--cores: this version runs on 1 core");
+    return CLI_OK;
+}
+
+/* A result may not replace a program that is measured, nor the other result. */
+static int check_results(const words *w, const lab_options *o) {
+    if (w->json && w->plot && strcmp(w->json, w->plot) == 0)
+        return cli_error("--json and --plot cannot both go to %s",
+                         strcmp(w->json, "-") == 0 ? "standard output" : w->json);
+    for (uint32_t i = 0; i < o->models.count; i++) {
+        const char *model = o->models.item[i];
+        if (lab_is_path(model) &&
+            ((w->json && cli_would_replace(w->json, model)) || (w->plot && cli_would_replace(w->plot, model))))
+            return CLI_BAD;
+    }
+    return CLI_OK;
+}
+
 static int read_lists(const words *w, lab_options *o) {
     if ((w->models && lab_list_parse("--models", w->models, &o->models)) ||
         (w->formats && lab_list_parse("--formats", w->formats, &o->formats)) ||
         (w->cores && lab_list_parse("--cores", w->cores, &o->cores)) ||
         (w->spacing && lab_spacing_parse(w->spacing, o)) || lab_check_models(&o->models) || lab_check_cores(&o->cores))
         return lab_failure();
-    return CLI_OK;
+    return check_cores(&o->cores);
 }
 
 static int read_numbers(const words *w, lab_options *o) {
@@ -118,12 +140,12 @@ int psti_command_bench(int argc, char **argv) {
     const cli_option table[] = {
         {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
         {"formats", 'f', "LIST", "f32, bf16, w8a16, w8a8; default bf16,w8a16,w8a8", &w.formats},
-        {"cores", 'c', "LIST", "numbers of cores; default 1", &w.cores},
+        {"cores", 'c', "LIST", "numbers of cores; this version runs on 1 core", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
         {"budget", 'b', "SECONDS", "for all of it; cells then have fewer steps; default 75", &w.budget},
         {"disturb-kb", 0, "N", "write N KiB of other memory between steps; default 0", &w.disturb},
-        {"seed", 0, "N", "of weights and inputs; default 1", &w.seed},
+        {"seed", 0, "N", "of weights and inputs, 0 or more; default 1", &w.seed},
         {"json", 'j', "FILE", "write the results as JSON; -: to standard output, no table", &w.json},
         {"plot", 'p', "FILE", "write a picture of the distributions as SVG", &w.plot},
         {"markdown", 0, NULL, "print the tables as Markdown", &w.markdown},
@@ -146,8 +168,6 @@ int psti_command_bench(int argc, char **argv) {
     lab_options options;
     if (!cli_level_check())
         return CLI_BAD;
-    if (w.json && w.plot && strcmp(w.json, "-") == 0 && strcmp(w.plot, "-") == 0)
-        return cli_error("--json and --plot cannot both go to standard output");
     if (lab_options_default(&options))
         return lab_failure();
     options.level = cli_level();
@@ -155,6 +175,8 @@ int psti_command_bench(int argc, char **argv) {
     int result = read_lists(&w, &options);
     if (result == CLI_OK)
         result = read_numbers(&w, &options);
+    if (result == CLI_OK)
+        result = check_results(&w, &options);
     if (result == CLI_OK)
         result = measure(&w, &options);
     lab_options_free(&options);

@@ -1,5 +1,7 @@
 /* penstock info: what a program or a checkpoint is made of. */
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "json.h"
@@ -24,6 +26,20 @@ static pst_status get_layer(const subject *s, uint32_t i, pst_layer_info *l) {
     return s->program ? pst_program_get_layer(s->program, i, l) : pst_model_get_layer(s->model, i, l);
 }
 
+/* alpha and beta of the functions that take them; the others have 0 in both. */
+static void print_attributes(const pst_layer_info *l) {
+    static const char *const both[] = {"clip", "hard_sigmoid"}, *const first[] = {"leaky_relu", "elu"};
+    bool beta = l->beta != 0, alpha = l->alpha != 0;
+    for (int i = 0; l->function && i < 2; i++) {
+        beta |= strcmp(l->function, both[i]) == 0;
+        alpha |= strcmp(l->function, first[i]) == 0;
+    }
+    if (alpha || beta)
+        printf("  alpha %g", l->alpha);
+    if (beta)
+        printf(", beta %g", l->beta);
+}
+
 static int print_layers(const subject *s, const pst_info *info) {
     printf("\n%5s  %-10s %-12s %8s %8s %13s", "layer", "kind", "function", "inputs", "outputs", "parameters");
     if (s->program)
@@ -44,6 +60,7 @@ static int print_layers(const subject *s, const pst_info *info) {
             else
                 printf(" %10s", "-");
         }
+        print_attributes(&l);
         printf("\n");
     }
     return CLI_OK;
@@ -109,7 +126,7 @@ static int print_json(const char *path, const subject *s, const pst_info *info, 
     }
     cli_json_close();
     if (s->program)
-        cli_report_certificate_json(c);
+        cli_report_certificate_json(c, NULL);
     cli_json_close();
     return CLI_OK;
 }

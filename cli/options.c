@@ -43,12 +43,14 @@ static size_t distance(const char *a, const char *b) {
 
 const char *cli_nearest(const char *word, const char *const *names) {
     const char *nearest = NULL;
-    size_t least = strlen(word) / 3 + 1; /* a third of the letters, and one */
+    word += strspn(word, "-");
+    size_t n = strlen(word);
+    size_t too_far = n < 3 ? 1 : n < 6 ? 2 : 3; /* of short words one letter may be wrong, of long ones two */
     for (; *names; names++) {
-        size_t n = strlen(word);
-        size_t d = n >= 3 && strncmp(word, *names, n) == 0 ? 0 : distance(word, *names);
-        if (d < least || (d == least && !nearest && d < n)) {
-            least = d;
+        const char *name = *names + strspn(*names, "-");
+        size_t d = n >= 2 && strncmp(word, name, n) == 0 ? 0 : distance(word, name);
+        if (d < too_far) {
+            too_far = d;
             nearest = *names;
         }
     }

@@ -65,6 +65,14 @@ const char *cli_grouped(uint64_t n) {
     return out;
 }
 
+const char *cli_count(uint64_t n, const char *noun) {
+    static char buffers[8][64];
+    static int turn;
+    char *out = buffers[turn++ & 7];
+    snprintf(out, sizeof buffers[0], "%s %s%s", cli_grouped(n), noun, n == 1 ? "" : "s");
+    return out;
+}
+
 /* The temporary file that an interrupt must take away; one at a time is enough for every command. */
 static char *volatile pending;
 
@@ -84,6 +92,19 @@ static void watch(char *path) {
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
             signal(numbers[i], on_interrupt);
     }
+}
+
+static bool look(const char *path, FILE *standard, struct stat *st) {
+    return (strcmp(path, "-") == 0 ? fstat(fileno(standard), st) : stat(path, st)) == 0;
+}
+
+bool cli_would_replace(const char *output, const char *input) {
+    struct stat to, from;
+    if (!look(output, stdout, &to) || !look(input, stdin, &from) || !S_ISREG(to.st_mode) || to.st_dev != from.st_dev ||
+        to.st_ino != from.st_ino)
+        return false;
+    cli_error("%s: the output would replace the input", output);
+    return true;
 }
 
 char *cli_file_target(const char *path) {

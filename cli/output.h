@@ -20,6 +20,8 @@ int cli_finish_output(int status);
 
 /* 1234567 as "1,234,567", in one of a few static buffers: at most 8 in one printf. */
 const char *cli_grouped(uint64_t n);
+/* "1 step", "1,000 steps", in one of a few static buffers: at most 8 in one printf. */
+const char *cli_count(uint64_t n, const char *noun);
 
 /* A file being written. Regular files are written under a temporary name beside the target and renamed by
  * cli_file_commit; "-" is stdout, and so is whatever stdout was sent to; other things that exist (pipes, devices) are
@@ -37,6 +39,10 @@ bool cli_file_create(const char *path, cli_file *file);
 bool cli_file_commit(cli_file *file);
 /* Drops what was written; what stood at the path stays. Harmless on a committed or cleared file. */
 void cli_file_abandon(cli_file *file);
+
+/* Whether both paths are the same regular file, so that an output would replace an input. "-" is standard output and
+ * standard input. Says so in a message. */
+bool cli_would_replace(const char *output, const char *input);
 
 /* The path that a new file at `path` must be renamed to: symbolic links followed. From malloc; NULL with a message if
  * something other than a regular file stands there, or a file that may not be written. */

@@ -15,6 +15,9 @@ typedef struct {
 /* Whether a file looks like a .safetensors checkpoint and not like a program. */
 bool cli_is_checkpoint(const char *path);
 
+/* Whether a file begins as a program does. */
+bool cli_is_program(const char *path);
+
 /* Opens a .pstk on `cores` cores, at most at the level of PENSTOCK_ISA. CLI_OK, or CLI_BAD with a message. */
 int cli_session_open(const char *path, uint32_t cores, cli_session *s);
 void cli_session_close(cli_session *s);

@@ -31,8 +31,8 @@ static int print_result(const arguments *a, const cli_session *s, cli_tolerance 
         cli_json_bool("passed", good);
         cli_json_close();
     } else {
-        printf("%s: %s, level %s, %s sequence%s of %s steps\n", a->program, s->info.format, s->engine_info.level,
-               cli_grouped(c->sequences), c->sequences == 1 ? "" : "s", cli_grouped(c->steps));
+        printf("%s: %s, level %s, %s of %s\n", a->program, s->info.format, s->engine_info.level,
+               cli_count(c->sequences, "sequence"), cli_count(c->steps, "step"));
         cli_report_errors(c);
         printf("%s: ", good ? "passed" : "FAILED");
         if (isnan(reached))
