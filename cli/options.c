@@ -218,25 +218,38 @@ bool cli_parse_tolerance(const char *text, cli_tolerance *out) {
     return true;
 }
 
+/* Weakest first, as the library's own: PENSTOCK_ISA is a cap, so the order matters. */
+static const char *const all_levels[] = {"scalar", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_bf16"};
+enum { ALL_LEVELS = sizeof all_levels / sizeof *all_levels };
+
+static int level_index(const char *name) {
+    for (int i = 0; i < ALL_LEVELS; i++)
+        if (strcmp(all_levels[i], name) == 0)
+            return i;
+    return -1;
+}
+
 const char *cli_level(void) {
-    const char *level = getenv("PENSTOCK_ISA");
-    return level && *level ? level : NULL;
+    const char *cap = getenv("PENSTOCK_ISA"), *const * here, *level = NULL;
+    size_t count;
+    if (!cap || !*cap)
+        return NULL;
+    pst_levels(&here, &count);
+    for (size_t i = 0; i < count; i++)
+        if (level_index(here[i]) <= level_index(cap))
+            level = here[i];
+    return level;
 }
 
 bool cli_level_check(void) {
-    const char *level = cli_level();
-    const char *const *names;
-    size_t count;
-    if (!level)
+    const char *cap = getenv("PENSTOCK_ISA");
+    if (!cap || !*cap || level_index(cap) >= 0)
         return true;
     char list[256] = "";
-    pst_levels(&names, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], level) == 0)
-            return true;
+    for (int i = 0; i < ALL_LEVELS; i++) {
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", names[i]);
+        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", all_levels[i]);
     }
-    cli_error("PENSTOCK_ISA=%s is not a level of this machine; it has %s", level, list);
+    cli_error("PENSTOCK_ISA=%s is not a level; the levels are %s", cap, list);
     return false;
 }
