@@ -43,10 +43,10 @@ typedef struct {
 } cli_tolerance;
 bool cli_parse_tolerance(const char *text, cli_tolerance *out);
 
-/* PENSTOCK_ISA, the highest instruction set level to use; NULL if unset or empty. The library reads no environment:
+/* The best level here that is not above PENSTOCK_ISA; NULL if that is unset or empty. The library reads no environment:
  * this goes into the options of what runs an engine. */
 const char *cli_level(void);
-/* Whether the machine has that level; false with a message that lists those it has. */
+/* Whether PENSTOCK_ISA is the name of a level, or unset; false with a message that lists them. */
 bool cli_level_check(void);
 
 #endif
