@@ -143,7 +143,7 @@ int psti_command_bench(int argc, char **argv) {
         {"cores", 'c', "LIST", "numbers of cores; this version runs on 1 core", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
-        {"budget", 'b', "SECONDS", "for all of it; cells then have fewer steps; default 75", &w.budget},
+        {"budget", 'b', "SECONDS", "for measuring what preparing leaves of it; default 75", &w.budget},
         {"disturb-kb", 0, "N", "write N KiB of other memory between steps; default 0", &w.disturb},
         {"seed", 0, "N", "of weights and inputs, 0 or more; default 1", &w.seed},
         {"json", 'j', "FILE", "write the results as JSON; -: to standard output, no table", &w.json},

@@ -61,7 +61,7 @@ void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
         .twin_p_slow = slow(twin),
         .read_p_slow = cell->reads > 0 ? cell->read_slow / cell->reads : NAN,
         .interval_us = percentile(b, &cell->interval, 0.5),
-        .spacing_us = percentile(b, &cell->spacing, 0.5),
+        .spacing_us = percentile(b, &cell->spacing, 0.5) / b->options->burst,
         .floor_us = 1e-3 * median(cell->floor_ns, cell->floors) + b->clock.pair_us,
         .first_us = lab_us(&b->clock, cell->first),
     };

@@ -11,7 +11,7 @@ typedef struct {
     double p_slow, twin_p_slow; /* shares of samples above 1.2 x their own p50 */
     double read_p_slow;         /* of the bare reads behind the floor: the memory's own tail */
     double interval_us;         /* respond and settle, back to back, median */
-    double spacing_us;          /* from start to start, as it came out, median */
+    double spacing_us;          /* from start to start, as it came out, median; of a burst, a step's share */
     double floor_us;            /* the bare read of the critical weights, and the pair of clock readings */
     double over_floor;          /* p50 / floor */
     double first_us;            /* the first step after opening */

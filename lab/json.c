@@ -96,6 +96,7 @@ static json_t *anchors(const lab_anchors *a, const char *model) {
         json_t *o = json_deep_copy(figures);
         put(o, "system", json_string(a->column[k].system));
         put(o, "source", json_string(a->column[k].source));
+        put(o, "conditions", json_string(a->column[k].conditions));
         json_array_append_new(all, o);
     }
     return all;

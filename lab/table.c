@@ -12,6 +12,8 @@
 
 /* A clock that ran this much faster or slower over the run than at its calibration is worth a line. */
 #define DRIFT_WORTH_SAYING 1e-3
+/* A median spacing up to this times the one asked for counts as kept. */
+#define SPACING_KEPT 1.02
 
 /* 1048576 as "1 MiB", in one of a few static buffers. */
 static const char *bytes(uint64_t n) {
@@ -99,6 +101,16 @@ static const char about_latency[] =
     "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
     "theirs, the memory's own tail; twin %: the twin's.";
 
+/* Where the spacing asked for was not kept: by the step and its settle alone, or with the twin. */
+static void print_note(lab_grid *g, const lab_bench *b, const lab_figures *f) {
+    if (f->saturated)
+        lab_grid_text(g, "saturated");
+    else if (f->spacing_us > SPACING_KEPT * b->options->spacing_us)
+        lab_grid_text(g, "%.3g us apart", f->spacing_us);
+    else
+        lab_grid_text(g, "%s", "");
+}
+
 static int print_latency(const lab_bench *b, int markdown, FILE *to) {
     lab_grid g;
     if (lab_grid_open(&g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|twin p50|"
@@ -125,7 +137,7 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         lab_grid_fixed(&g, 2, 100 * f.p_slow);
         lab_grid_fixed(&g, 2, 100 * f.read_p_slow);
         lab_grid_fixed(&g, 2, 100 * f.twin_p_slow);
-        lab_grid_text(&g, "%s", f.saturated ? "saturated" : "");
+        print_note(&g, b, &f);
     }
     fprintf(to, "Latency of a step, in us%s\n\n", markdown ? ":" : "");
     lab_grid_print(&g, 4, markdown, to);
