@@ -25,7 +25,6 @@ typedef struct {
     psti_shape shape;
     const unsigned char *tiles; /* in the engine's pages, adapted to the level */
     const float *scale;
-    size_t tile_bytes;
 } psti_placed_matrix;
 
 typedef struct pst_engine psti_engine;

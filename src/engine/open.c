@@ -66,7 +66,7 @@ static size_t bias_bytes(const psti_program_layer *layer) {
 
 static void place_matrix(const psti_kernels *k, const psti_matrix *from, psti_placed_matrix *to, unsigned char **at) {
     size_t tiles = psti_tiles_bytes(&from->shape, from->encoding);
-    *to = (psti_placed_matrix){.encoding = from->encoding, .shape = from->shape, .tiles = *at, .tile_bytes = tiles};
+    *to = (psti_placed_matrix){.encoding = from->encoding, .shape = from->shape, .tiles = *at};
     memcpy(*at, from->tiles, tiles);
     if (psti_encoding_scaled(from->encoding))
         k->adapt_w8(*at, tiles);

@@ -23,7 +23,6 @@ struct psti_reference {
     psti_arena arena;
     const pst_model *model;
     double **state;   /* [layers], NULL where a layer has none */
-    double *largest;  /* [layers], of |output| */
     double *value[2]; /* a layer's input and output, taking turns */
     double *scratch;  /* 4 * the widest output */
 };
@@ -46,11 +45,10 @@ pst_status psti_reference_open(const pst_model *m, psti_reference **out) {
 
     r->model = m;
     r->state = psti_arena_take(&arena, m->count, sizeof *r->state);
-    r->largest = psti_arena_take(&arena, m->count, sizeof *r->largest);
     r->value[0] = psti_arena_take(&arena, widest, sizeof(double));
     r->value[1] = psti_arena_take(&arena, widest, sizeof(double));
     r->scratch = psti_arena_take(&arena, 4 * widest, sizeof(double));
-    int missing = !r->state || !r->largest || !r->value[0] || !r->value[1] || !r->scratch;
+    int missing = !r->state || !r->value[0] || !r->value[1] || !r->scratch;
     for (uint32_t l = 0; !missing && l < m->count; l++) {
         const psti_layer *layer = &m->layers[l];
         if (!kinds[layer->kind]->state)
@@ -74,8 +72,6 @@ void psti_reference_step(psti_reference *r, const double *x, double *y) {
         const psti_layer *layer = &m->layers[l];
         double *to = r->value[l % 2];
         kinds[layer->kind]->step(layer, x, r->state[l], r->scratch, to);
-        for (size_t k = 0; k < layer->outputs; k++)
-            r->largest[l] = fabs(to[k]) > r->largest[l] ? fabs(to[k]) : r->largest[l];
         x = to;
     }
     memcpy(y, x, m->outputs * sizeof *y);
@@ -83,10 +79,6 @@ void psti_reference_step(psti_reference *r, const double *x, double *y) {
 
 void psti_reference_reset(psti_reference *r) {
     clear(r);
-}
-
-double psti_reference_largest_h(const psti_reference *r, uint32_t index) {
-    return r->largest[index];
 }
 
 void psti_reference_close(psti_reference *r) {

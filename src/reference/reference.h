@@ -11,9 +11,6 @@ pst_status psti_reference_open(const pst_model *m, psti_reference **out);
 /* One timestep: x[inputs] -> y[outputs], all in float64. */
 void psti_reference_step(psti_reference *r, const double *x, double *y);
 void psti_reference_reset(psti_reference *r);
-/* The largest |h| that layer `index` (an lstm) has put out in any step since open, for the calibration of h's scale.
- * A reset does not forget it. The initial state h0 is not counted. */
-double psti_reference_largest_h(const psti_reference *r, uint32_t index);
 void psti_reference_close(psti_reference *r);
 
 /* One kind's part. */

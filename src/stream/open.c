@@ -55,7 +55,8 @@ static pst_status take_initial(const pst_engine *e, const pst_stream_options *o,
     return PST_OK;
 }
 
-void psti_stream_begin(pst_stream *s) {
+/* Puts c and h of every lstm into the slot, from c0 then h0 layer by layer, and settles. Values were checked. */
+static void begin(pst_stream *s) {
     const pst_engine *e = s->engine;
     const float *at = s->initial;
     for (uint32_t i = 0; i < e->count; i++) {
@@ -112,7 +113,7 @@ pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, pst_strea
         return status;
     }
     unsigned rounding = psti_rounding_enter();
-    psti_stream_begin(s);
+    begin(s);
     psti_rehearse(e);
     psti_rounding_leave(rounding);
     e->streams++;
@@ -142,7 +143,7 @@ pst_status pst_stream_reset(pst_stream *s) {
     if (status)
         return status;
     unsigned rounding = psti_rounding_enter();
-    psti_stream_begin(s);
+    begin(s);
     psti_rounding_leave(rounding);
     return PST_OK;
 }

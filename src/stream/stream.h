@@ -15,8 +15,6 @@ struct pst_stream {
 
 /* PST_OK, or why this stream cannot be used. */
 pst_status psti_stream_check(const pst_stream *s);
-/* Puts c and h of every lstm into the slot, from c0 then h0 layer by layer, and settles. Values were checked. */
-void psti_stream_begin(pst_stream *s);
 /* The part of an lstm's state that is the operand code of h for its own W_hh: one or two runs of bytes in the slot. */
 typedef struct {
     char *part[2];

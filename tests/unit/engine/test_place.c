@@ -70,7 +70,7 @@ static void weights_are_apart(const pst_engine *e) {
             stretches *half = m == PSTI_MATRIX_RECURRENT ? &settle : &critical;
             if (!matrix->tiles)
                 continue;
-            add(half, (size_t)(matrix->tiles - pages), matrix->tile_bytes);
+            add(half, (size_t)(matrix->tiles - pages), psti_tiles_bytes(&matrix->shape, matrix->encoding));
             assert_int_equal(matrix->scale != NULL, psti_encoding_scaled(matrix->encoding));
             size_t lanes = PSTI_LANES * psti_shape_vectors(&matrix->shape) * sizeof(float);
             if (matrix->scale)
