@@ -3,7 +3,8 @@
 # system's own package archive (or the one that ARM64_ARCHIVE names), with a configuration of apt that lives in FOLDER:
 # the system is not changed. On failure FOLDER/reason says why in one line.
 set -u
-packages='libjansson-dev libjansson4 libxxhash-dev libxxhash0 libcmocka-dev libcmocka0'
+packages='libjansson-dev libjansson4 libxxhash-dev libxxhash0 libcmocka-dev libcmocka0
+    libhwloc-dev libhwloc15 libudev1'
 mkdir -p "$1" && folder=$(cd "$1" && pwd) || exit 1
 stamp=$( (cat /etc/os-release && echo "$packages") 2>/dev/null | sha256sum)
 [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ] && exit 0
