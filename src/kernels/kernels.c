@@ -41,4 +41,5 @@ PSTI_BUILD(avx512_bf16, HERE(avx512_bf16))
     }
 BY_ENCODING(lstm)
 BY_ENCODING(linear)
+BY_ENCODING(ahead)
 BY_ENCODING(settle)

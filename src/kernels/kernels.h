@@ -40,6 +40,19 @@ typedef struct {
     float a8_multiplier;  /* 127 / scale */
 } psti_sink;
 
+/* Sums of a block that is not done in one call: range accumulators, or S1 and S0. */
+typedef struct {
+    _Alignas(64) uint32_t word[PSTI_RANGES][PSTI_GATES][PSTI_LANES];
+} psti_partial;
+
+/* What was multiplied of a layer before all of its inputs were there. */
+typedef struct {
+    uint32_t from, to; /* the inputs that were there, multiples of PSTI_GROUP. Of a float product only the ranges that
+                          begin among them were begun, and taken as far as `to`: docs/numerics.md */
+    uint32_t blocks;   /* how many blocks of a call, from its first on, were begun; 0: none, and the rest is unused */
+    psti_partial *partial; /* [blocks] */
+} psti_ahead;
+
 typedef struct {
     const psti_shape *shape;
     const unsigned char *tiles; /* as psti_kernels.adapt left them */
@@ -50,12 +63,8 @@ typedef struct {
     const float *c_before; /* lstm: c of the step before */
     float *c;              /* lstm: c of this step; may be c_before */
     psti_sink out;         /* h; of a Linear its outputs */
+    psti_ahead ahead;
 } psti_layer_args;
-
-/* Sums of a block whose settle was interrupted: range accumulators, or S1 and S0. */
-typedef struct {
-    _Alignas(64) uint32_t word[PSTI_RANGES][PSTI_GATES][PSTI_LANES];
-} psti_partial;
 
 typedef struct {
     const psti_shape *shape;
@@ -73,6 +82,8 @@ typedef struct {
 typedef void psti_lstm_fn(const psti_layer_args *a);
 /* linear: respond of a Linear. */
 typedef void psti_linear_fn(const psti_layer_args *a);
+/* ahead: begins one block of an lstm or a Linear: the products of the inputs of a->ahead into its partial sums. */
+typedef void psti_ahead_fn(const psti_layer_args *a, uint32_t block);
 /* settle: W_hh h + b of one block, or a part of it. */
 typedef void psti_settle_fn(const psti_settle_args *a);
 /* adapt: reorders or re-codes a copy of 8-bit tiles in place for the level. */
@@ -123,6 +134,20 @@ psti_kernels psti_kernels_get(int level);
 /* The kernel for an encoding. */
 psti_lstm_fn *psti_kernels_lstm(const psti_kernels *k, int encoding);
 psti_linear_fn *psti_kernels_linear(const psti_kernels *k, int encoding);
+psti_ahead_fn *psti_kernels_ahead(const psti_kernels *k, int encoding);
 psti_settle_fn *psti_kernels_settle(const psti_kernels *k, int encoding);
+
+/* The first input of range r of a float product that is still to be taken after `a` was done. */
+static inline uint32_t psti_ahead_reached(const psti_shape *s, const psti_ahead *a, uint32_t r) {
+    uint32_t begin = s->border[r], end = s->border[r + 1];
+    if (begin < a->from || begin >= a->to)
+        return begin;
+    return end < a->to ? end : a->to;
+}
+
+/* The partial sums of a block of a call; NULL if it was not begun. */
+static inline psti_partial *psti_ahead_partial(const psti_layer_args *a, uint32_t block) {
+    return block - a->first < a->ahead.blocks ? &a->ahead.partial[block - a->first] : NULL;
+}
 
 #endif

@@ -9,6 +9,7 @@ typedef struct {
     const char *name; /* avx2_vnni_evex lstm_w8a16 */
     int encoding;     /* of products */
     psti_adapt_fn *adapt;
+    int level;
     void (*function)(void); /* cast to the class's type */
     void (*scalar)(void);
 } row;
@@ -32,6 +33,7 @@ float random_value(void);
  * kernel under test. */
 const char *check_lstm(const row *r, int flush);
 const char *check_linear(const row *r, int flush);
+const char *check_ahead(const row *r, int flush);
 const char *check_settle(const row *r, int flush);
 const char *check_adapt(const row *r, int flush);
 const char *check_scan(const row *r, int flush);
@@ -47,6 +49,7 @@ const char *check_extremes_settle(const row *r);
 /* Prints one line of timing. */
 void time_lstm(const row *r);
 void time_linear(const row *r);
+void time_ahead(const row *r);
 void time_settle(const row *r);
 void time_adapt(const row *r);
 void time_scan(const row *r);

@@ -115,6 +115,7 @@ static void test_row(const row *r, check_fn *check, extremes_fn *extremes, int r
 #define ADAPT_avx512_bf16 psti_avx512_vnni_adapt_w8
 #define EXTREMES_lstm check_extremes_lstm
 #define EXTREMES_linear check_extremes_linear
+#define EXTREMES_ahead NULL
 #define EXTREMES_settle check_extremes_settle
 #define EXTREMES_adapt NULL
 #define EXTREMES_scan NULL
@@ -146,8 +147,12 @@ int main(int argc, char **argv) {
     psti_random_seed(&harness_random, seed);
 #define PSTI_KERNEL(level, build, class, variant)                                                                      \
     {                                                                                                                  \
-        row r = {#build " " #class "_" #variant, ENCODING_##variant, ADAPT_##build,                                    \
-                 (void (*)(void))psti_##build##_##class##_##variant, (void (*)(void))psti_scalar_##class##_##variant}; \
+        row r = {#build " " #class "_" #variant,                                                                       \
+                 ENCODING_##variant,                                                                                   \
+                 ADAPT_##build,                                                                                        \
+                 PSTI_LEVEL_##level,                                                                                   \
+                 (void (*)(void))psti_##build##_##class##_##variant,                                                   \
+                 (void (*)(void))psti_scalar_##class##_##variant};                                                     \
         if (!strstr(r.name, part)) {                                                                                   \
         } else if (PSTI_LEVEL_##level > cap || !psti_build_runs_##build()) {                                           \
             printf("SKIP %s: not on this machine, or above PENSTOCK_ISA\n", r.name);                                   \

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpu/levels.h"
 #include "harness.h"
 
 static size_t round_up(size_t n, size_t to) {
@@ -146,6 +147,32 @@ const char *check_lstm(const row *r, int flush) {
 
 const char *check_linear(const row *r, int flush) {
     return layer(r, flush, 1);
+}
+
+/* Of random blocks, random inputs are multiplied ahead, and the level's own kernel does the rest: the same bits as
+ * everything at once. A cut is a multiple of 4, as the borders between cores are; the last one is the end. */
+const char *check_ahead(const row *r, int flush) {
+    product p;
+    uint32_t gates = random_below(2) ? PSTI_GATES : 1;
+    product_make(&p, r, 1 + random_below(100), 1 + random_below(300), gates);
+    product_outputs(&p, gates == PSTI_GATES);
+    psti_kernels k = psti_kernels_get(r->level), scalar = psti_kernels_get(PSTI_LEVEL_scalar);
+    psti_layer_args *a = &p.adapted;
+    uint32_t groups = p.shape.padded_inputs / PSTI_GROUP, from = random_below(groups + 1);
+    a->first = random_below(a->last);
+    p.scalar.first = a->first;
+    a->ahead.from = PSTI_GROUP * from;
+    a->ahead.to = PSTI_GROUP * (from + random_below(groups - from + 1));
+    a->ahead.blocks = random_below(a->last - a->first + 1);
+    a->ahead.partial = guard_take((a->ahead.blocks + 1) * sizeof *a->ahead.partial);
+    (gates == 1 ? psti_kernels_linear(&scalar, r->encoding) : psti_kernels_lstm(&scalar, r->encoding))(&p.scalar);
+    unsigned was = flush ? flush_on() : 0;
+    for (uint32_t b = 0; b < a->ahead.blocks; b++)
+        ((psti_ahead_fn *)r->function)(a, a->first + b);
+    (gates == 1 ? psti_kernels_linear(&k, r->encoding) : psti_kernels_lstm(&k, r->encoding))(a);
+    if (flush)
+        flush_restore(was);
+    return product_compare(&p, gates == PSTI_GATES);
 }
 
 psti_settle_args product_settle(const psti_layer_args *a, float *bracket, uint32_t block, psti_partial *partial) {

@@ -86,6 +86,22 @@ void time_linear(const row *r) {
     time_layer(r, 1);
 }
 
+/* The first half of the inputs of each block. */
+void time_ahead(const row *r) {
+    psti_ahead_fn *kernel = (psti_ahead_fn *)r->function;
+    product p;
+    product_make(&p, r, (uint32_t)(131072 / psti_encoding_bytes(r->encoding) / 256), 256, PSTI_GATES);
+    size_t bytes = psti_tiles_bytes(&p.shape, r->encoding) / 2;
+    psti_layer_args *a = &p.adapted;
+    a->ahead = (psti_ahead){.to = 128, .blocks = p.shape.wide};
+    a->ahead.partial = guard_take(p.shape.wide * sizeof *a->ahead.partial);
+    double read = time_read_of(p.adapted.tiles, bytes);
+    MEDIAN_NS(20, for (uint32_t b = 0; b < p.shape.wide; b++) kernel(a, b););
+    printf("  %-32s block %7.1f ns   %6.1f GB/s of %6.1f read\n", r->name, took[7] / p.shape.wide,
+           (double)bytes / took[7], (double)bytes / read);
+    guard_free();
+}
+
 void time_settle(const row *r) {
     psti_settle_fn *kernel = (psti_settle_fn *)r->function;
     product p;

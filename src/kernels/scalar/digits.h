@@ -27,6 +27,20 @@ static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_
         }
 }
 
+static void sums_ahead(const psti_operand *x, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
+                       const psti_ahead *ahead, psti_partial *begun) {
+    sums_context c = sums_begin(x, s);
+    memset(begun, 0, sizeof *begun);
+    sums_part(&c, tiles, ahead->from, ahead->to, s, vectors, begun);
+}
+
+/* What sums_ahead has left. */
+static void sums_rest(const sums_context *c, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
+                      const psti_ahead *ahead, psti_partial *partial) {
+    sums_part(c, tiles, 0, ahead->from, s, vectors, partial);
+    sums_part(c, tiles, ahead->to, s->padded_inputs, s, vectors, partial);
+}
+
 static void sums_value(const sums_context *c, const psti_partial *partial, uint32_t vectors, vf *value) {
     (void)c;
     for (uint32_t lane = 0; lane < vectors * PSTI_LANES; lane++) {

@@ -13,15 +13,35 @@ static sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
 static float range(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to, uint32_t vectors,
                    uint32_t lane, float sum);
 
+static void one_range(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to, uint32_t vectors,
+                      uint32_t r, psti_partial *partial) {
+    for (uint32_t lane = 0; lane < vectors * PSTI_LANES; lane++) {
+        uint32_t *word = &partial->word[r][lane / PSTI_LANES][lane % PSTI_LANES];
+        *word = psti_bits(range(c, tiles, from, to, vectors, lane, psti_float(*word)));
+    }
+}
+
 static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
                       const psti_shape *s, uint32_t vectors, psti_partial *partial) {
     for (uint32_t r = 0; r < PSTI_RANGES; r++) {
         uint32_t begin = from > s->border[r] ? from : s->border[r], end = to < s->border[r + 1] ? to : s->border[r + 1];
-        for (uint32_t lane = 0; lane < vectors * PSTI_LANES; lane++) {
-            uint32_t *word = &partial->word[r][lane / PSTI_LANES][lane % PSTI_LANES];
-            *word = psti_bits(range(c, tiles, begin, end, vectors, lane, psti_float(*word)));
-        }
+        one_range(c, tiles, begin, end, vectors, r, partial);
     }
+}
+
+static void sums_ahead(const psti_operand *x, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
+                       const psti_ahead *ahead, psti_partial *begun) {
+    sums_context c = sums_begin(x, s);
+    memset(begun, 0, sizeof *begun);
+    for (uint32_t r = 0; r < PSTI_RANGES; r++)
+        one_range(&c, tiles, s->border[r], psti_ahead_reached(s, ahead, r), vectors, r, begun);
+}
+
+/* What sums_ahead has left. */
+static void sums_rest(const sums_context *c, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
+                      const psti_ahead *ahead, psti_partial *partial) {
+    for (uint32_t r = 0; r < PSTI_RANGES; r++)
+        one_range(c, tiles, psti_ahead_reached(s, ahead, r), s->border[r + 1], vectors, r, partial);
 }
 
 static void sums_value(const sums_context *c, const psti_partial *partial, uint32_t vectors, vf *value) {

@@ -46,16 +46,16 @@ static inline __attribute__((always_inline)) void sums_alone(const void *code, c
         sums_side_by_side(code, tiles, &from, (to - from) / STEP, 1, vectors, sum);
 }
 
-/* Ranges [first, first + ranges): together as far as the shortest goes, then each to its end. The cell's stages from
- * `stage` on, `stages` of them, are spread over the common part. */
+/* Ranges [first, first + ranges), each from start[r] on: together as far as the shortest goes, then each to its end.
+ * The cell's stages from `stage` on, `stages` of them, are spread over the common part. */
 static inline __attribute__((always_inline)) void sums_ranges(const void *code, const unsigned char *tiles,
-                                                              const psti_shape *s, const uint32_t first,
-                                                              const uint32_t ranges, const uint32_t vectors,
-                                                              vf sum[][PSTI_GATES], psti_cell *cell, const int stage,
-                                                              const int stages) {
+                                                              const psti_shape *s, const uint32_t *start,
+                                                              const uint32_t first, const uint32_t ranges,
+                                                              const uint32_t vectors, vf sum[][PSTI_GATES],
+                                                              psti_cell *cell, const int stage, const int stages) {
     uint32_t shortest = UINT32_MAX, from[PSTI_RANGES], done = 0;
     for (uint32_t r = 0; r < ranges; r++) {
-        from[r] = s->border[first + r];
+        from[r] = start[first + r];
         uint32_t length = s->border[first + r + 1] - from[r];
         shortest = length < shortest ? length : shortest;
     }
@@ -77,8 +77,11 @@ static inline __attribute__((always_inline)) void sums_ranges(const void *code, 
 
 static inline __attribute__((always_inline)) void sums_whole(const sums_context *context, const unsigned char *tiles,
                                                              const psti_shape *s, const uint32_t vectors, vf *value,
-                                                             psti_cell *cell) {
+                                                             psti_cell *cell, const psti_ahead *ahead,
+                                                             const psti_partial *begun) {
     vf sum[PSTI_RANGES][PSTI_GATES];
+    uint32_t reached[PSTI_RANGES];
+    const uint32_t *start = s->border;
     const uint32_t together = vectors == 1 ? 4 : 1;
     const int stages = PSTI_CELL_STAGES / PSTI_RANGES;
 #pragma GCC unroll 4
@@ -86,12 +89,38 @@ static inline __attribute__((always_inline)) void sums_whole(const sums_context 
 #pragma GCC unroll 4
         for (uint32_t v = 0; v < vectors; v++)
             sum[r][v] = vf_all(0.0f);
+    if (begun) {
+        for (uint32_t r = 0; r < PSTI_RANGES; r++)
+            reached[r] = psti_ahead_reached(s, ahead, r);
+#pragma GCC unroll 4
+        for (uint32_t r = 0; r < PSTI_RANGES; r++)
+#pragma GCC unroll 4
+            for (uint32_t v = 0; v < vectors; v++)
+                sum[r][v] = vf_load((const float *)begun->word[r][v]);
+        start = reached;
+    }
 #pragma GCC unroll 4
     for (uint32_t r = 0; r < PSTI_RANGES; r += together)
-        sums_ranges(context->code, tiles, s, r, together, vectors, sum, cell, (int)(r / together) * stages, stages);
+        sums_ranges(context->code, tiles, s, start, r, together, vectors, sum, cell, (int)(r / together) * stages,
+                    stages);
 #pragma GCC unroll 4
     for (uint32_t v = 0; v < vectors; v++)
         value[v] = vf_add(vf_add(sum[0][v], sum[1][v]), vf_add(sum[2][v], sum[3][v]));
+}
+
+static inline __attribute__((always_inline)) void sums_ahead(const psti_operand *x, const unsigned char *tiles,
+                                                             const psti_shape *s, const uint32_t vectors,
+                                                             const psti_ahead *ahead, psti_partial *begun) {
+    for (uint32_t r = 0; r < PSTI_RANGES; r++) {
+        vf sum[1][PSTI_GATES];
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++)
+            sum[0][v] = vf_all(0.0f);
+        sums_alone(x->code, tiles, s->border[r], psti_ahead_reached(s, ahead, r), vectors, sum);
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++)
+            vf_store((float *)begun->word[r][v], sum[0][v]);
+    }
 }
 
 static inline void sums_part(const sums_context *context, const unsigned char *tiles, uint32_t from, uint32_t to,

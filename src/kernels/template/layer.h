@@ -1,11 +1,16 @@
-/* The three kernels of one encoding, around its products. Before including this, a file defines BUILD, ENCODING and
+/* The four kernels of one encoding, around its products. Before including this, a file defines BUILD, ENCODING and
  * ENCODING_NUMBER, vector.h and math.h, and
- *   sums_context                                         what is computed once a call
- *   sums_begin(operand, shape)                           that
- *   sums_whole(context, tiles, shape, vectors, value, cell)   the product of a whole block, one value a lane; the
- * stages of `cell`, another block's, in between, unless it is NULL sums_part(context, tiles, from, to, shape, vectors,
- * partial)   adds the inputs [from, to) to sums in memory sums_value(context, partial, vectors, value)         the
- * product from sums in memory sums_close(context, value, row scales, bracket)      value and bracket into one gate
+ *
+ * sums_context: what is computed once a call
+ * sums_begin(operand, shape): that
+ * sums_whole(context, tiles, shape, vectors, value, cell, ahead, begun): the product of a whole block, one value a
+ *     lane; the stages of `cell`, another block's, in between, unless it is NULL. Where `begun` is not NULL, it holds
+ *     the sums of the inputs of `ahead`
+ * sums_ahead(operand, tiles, shape, vectors, ahead, begun): those sums
+ * sums_part(context, tiles, from, to, shape, vectors, partial): adds the inputs [from, to) to sums in memory
+ * sums_value(context, partial, vectors, value): the product from sums in memory
+ * sums_close(context, value, row scales, bracket): value and bracket into one gate
+ *
  * `vectors` is 4 (a wide lstm block) or 1 (a narrow one, or a Linear's) and always a constant. */
 
 #define NAME2(build, class, encoding) psti_##build##_##class##_##encoding
@@ -38,7 +43,7 @@ static inline void NAME(lstm_narrow)(const sums_context *context, const psti_lay
     float gathered[PSTI_GATES][PSTI_LANES] = {{0}}, lanes[PSTI_LANES];
     for (uint32_t n = a->first > s->wide ? a->first - s->wide : 0; n < a->last - s->wide; n++) {
         vf value[1];
-        sums_whole(context, tiles + n * bytes, s, 1, value, NULL);
+        sums_whole(context, tiles + n * bytes, s, 1, value, NULL, &a->ahead, psti_ahead_partial(a, s->wide + n));
         vf_store(lanes, NAME(gate)(context, a, PSTI_GATES * s->wide + n, value[0]));
         for (uint32_t g = 0; g < PSTI_GATES; g++)
             memcpy(gathered[g] + PSTI_NARROW * n, lanes + PSTI_NARROW * g, PSTI_NARROW * sizeof(float));
@@ -58,10 +63,12 @@ void NAME(lstm)(const psti_layer_args *a) {
     uint32_t wide_last = a->last < s->wide ? a->last : s->wide;
     if (a->first < wide_last) {
         vf value[PSTI_GATES];
-        sums_whole(&context, a->tiles + a->first * bytes, s, PSTI_GATES, value, NULL);
+        sums_whole(&context, a->tiles + a->first * bytes, s, PSTI_GATES, value, NULL, &a->ahead,
+                   psti_ahead_partial(a, a->first));
         psti_cell cell = NAME(cell)(&context, a, a->first, value);
         for (uint32_t b = a->first + 1; b < wide_last; b++) {
-            sums_whole(&context, a->tiles + b * bytes, s, PSTI_GATES, value, &cell);
+            sums_whole(&context, a->tiles + b * bytes, s, PSTI_GATES, value, &cell, &a->ahead,
+                       psti_ahead_partial(a, b));
             cell = NAME(cell)(&context, a, b, value);
         }
         psti_cell_finish(&cell);
@@ -75,10 +82,22 @@ void NAME(linear)(const psti_layer_args *a) {
     sums_context context = sums_begin(&a->x, a->shape);
     for (uint32_t b = a->first; b < a->last; b++) {
         vf value[1];
-        sums_whole(&context, a->tiles + b * bytes, a->shape, 1, value, NULL);
+        sums_whole(&context, a->tiles + b * bytes, a->shape, 1, value, NULL, &a->ahead, psti_ahead_partial(a, b));
         vf y = NAME(gate)(&context, a, b, value[0]);
         psti_sink_store(&a->out, PSTI_BLOCK * b, psti_clamp(y, -PSTI_LARGEST_VALUE, PSTI_LARGEST_VALUE));
     }
+}
+
+void NAME(ahead)(const psti_layer_args *a, uint32_t block) {
+    const psti_shape *s = a->shape;
+    size_t wide_bytes = psti_block_bytes(s, ENCODING_NUMBER, 0), narrow_bytes = psti_block_bytes(s, ENCODING_NUMBER, 1);
+    psti_partial *begun = psti_ahead_partial(a, block);
+    if (block >= s->wide)
+        sums_ahead(&a->x, a->tiles + s->wide * wide_bytes + (block - s->wide) * narrow_bytes, s, 1, &a->ahead, begun);
+    else if (s->gates == 1)
+        sums_ahead(&a->x, a->tiles + block * wide_bytes, s, 1, &a->ahead, begun);
+    else
+        sums_ahead(&a->x, a->tiles + block * wide_bytes, s, PSTI_GATES, &a->ahead, begun);
 }
 
 static inline void NAME(settle_block)(const psti_settle_args *a, const unsigned char *tiles, uint32_t vector,
@@ -86,7 +105,7 @@ static inline void NAME(settle_block)(const psti_settle_args *a, const unsigned 
     vf value[PSTI_GATES];
     sums_context context = sums_begin(&a->h, a->shape);
     if (a->from == 0 && a->to == a->shape->padded_inputs) {
-        sums_whole(&context, tiles, a->shape, vectors, value, NULL);
+        sums_whole(&context, tiles, a->shape, vectors, value, NULL, NULL, NULL);
     } else {
         if (a->from == 0)
             memset(a->partial, 0, sizeof *a->partial);

@@ -61,9 +61,46 @@ static inline vf sums_combine(const sums_context *c, const vi sum[DIGITS]) {
 #endif
 }
 
+static inline __attribute__((always_inline)) void sums_load(const psti_partial *partial, const uint32_t vectors,
+                                                            vi sum[DIGITS][PSTI_GATES]) {
+#pragma GCC unroll 2
+    for (int k = 0; k < DIGITS; k++)
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++)
+            sum[k][v] = vi_load(partial->word[k][v]);
+}
+
+static inline __attribute__((always_inline)) void sums_store(psti_partial *partial, const uint32_t vectors,
+                                                             vi sum[DIGITS][PSTI_GATES]) {
+#pragma GCC unroll 2
+    for (int k = 0; k < DIGITS; k++)
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++)
+            vi_store(partial->word[k][v], sum[k][v]);
+}
+
+static inline __attribute__((always_inline)) void sums_ahead(const psti_operand *x, const unsigned char *tiles,
+                                                             const psti_shape *s, const uint32_t vectors,
+                                                             const psti_ahead *ahead, psti_partial *begun) {
+    sums_context c = {.digit[0] = x->code}; /* the offset is of the whole block, and taken off at its end */
+    vi sum[1][DIGITS][PSTI_GATES];
+    (void)s;
+#if DIGITS == 2
+    c.digit[1] = x->low;
+#endif
+#pragma GCC unroll 2
+    for (int k = 0; k < DIGITS; k++)
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++)
+            sum[0][k][v] = vi_zero();
+    sums_groups(&c, tiles, ahead->from, ahead->to, 1, vectors, sum);
+    sums_store(begun, vectors, sum[0]);
+}
+
 static inline __attribute__((always_inline)) void sums_whole(const sums_context *c, const unsigned char *tiles,
                                                              const psti_shape *s, const uint32_t vectors, vf *value,
-                                                             psti_cell *cell) {
+                                                             psti_cell *cell, const psti_ahead *ahead,
+                                                             const psti_partial *begun) {
     /* four chains (eight with two digits) of a wide block hide a dot product's latency; a narrow block makes four of
      * its one */
     const uint32_t ways = vectors == 1 ? 4 : 1;
@@ -75,18 +112,31 @@ static inline __attribute__((always_inline)) void sums_whole(const sums_context 
 #pragma GCC unroll 4
             for (uint32_t v = 0; v < vectors; v++)
                 sum[way][k][v] = vi_zero();
-    uint32_t done = 0;
+    uint32_t from = 0, end = s->padded_inputs;
+    if (begun) { /* what is left lies on two sides: the cell is woven into the longer one */
+        uint32_t other = ahead->to, other_end = end;
+        sums_load(begun, vectors, sum[0]);
+        end = ahead->from;
+        if (end < other_end - other) {
+            from = other;
+            end = other_end;
+            other = 0;
+            other_end = ahead->from;
+        }
+        sums_groups(c, tiles, other, other_end, 1, vectors, sum);
+    }
+    uint32_t done = from;
     const uint32_t parts = cell ? PSTI_CELL_STAGES : 1;
 #pragma GCC unroll 8
     for (uint32_t part = 0; part < parts; part++) {
         /* ends at multiples of a group are enough: sums_groups stops before a part of `ways` groups */
-        uint32_t to = s->padded_inputs / PSTI_GROUP * (part + 1) / parts * PSTI_GROUP;
+        uint32_t to = from + (end - from) / PSTI_GROUP * (part + 1) / parts * PSTI_GROUP;
         done = sums_groups(c, tiles, done, to, ways, vectors, sum);
         if (cell)
             psti_cell_stage(cell, (int)part);
     }
     if (ways > 1)
-        sums_groups(c, tiles, done, s->padded_inputs, 1, vectors, sum);
+        sums_groups(c, tiles, done, end, 1, vectors, sum);
 #pragma GCC unroll 4
     for (uint32_t v = 0; v < vectors; v++) {
         vi total[DIGITS];
@@ -105,13 +155,9 @@ static inline void sums_part(const sums_context *c, const unsigned char *tiles, 
                              const psti_shape *s, const uint32_t vectors, psti_partial *partial) {
     (void)s;
     vi sum[1][DIGITS][PSTI_GATES];
-    for (int k = 0; k < DIGITS; k++)
-        for (uint32_t v = 0; v < vectors; v++)
-            sum[0][k][v] = vi_load(partial->word[k][v]);
+    sums_load(partial, vectors, sum[0]);
     sums_groups(c, tiles, from, to, 1, vectors, sum);
-    for (int k = 0; k < DIGITS; k++)
-        for (uint32_t v = 0; v < vectors; v++)
-            vi_store(partial->word[k][v], sum[0][k][v]);
+    sums_store(partial, vectors, sum[0]);
 }
 
 static inline void sums_value(const sums_context *c, const psti_partial *partial, const uint32_t vectors, vf *value) {
