@@ -149,8 +149,9 @@ static void print_result(const arguments *a, const cli_session *s, const tally *
         cli_json_close();
         cli_json_close();
     } else {
-        printf("%s: %s, %s in %.6f s (level %s, settle included)\n", a->output, cli_count(done->sequences, "sequence"),
-               cli_count(done->steps, "step"), done->seconds, s->engine_info.level);
+        printf("%s: %s, %s in %.6f s (level %s, %s, settle included)\n", a->output,
+               cli_count(done->sequences, "sequence"), cli_count(done->steps, "step"), done->seconds,
+               s->engine_info.level, cli_count(s->engine_info.cores, "core"));
     }
 }
 
@@ -189,7 +190,7 @@ int cli_run(int argc, char **argv) {
     const cli_option table[] = {
         {"input", 'i', "X", "a .npy or CSV file or pipe, - for standard input; needed", &a.input},
         {"output", 'o', "Y", "where the answers go, - for standard output; needed", &a.output},
-        {"cores", 0, "N", "run on N cores; this version runs on 1 core", &a.cores},
+        {"cores", 0, "N", "run on N cores, at most those there are; 1", &a.cores},
         {"json", 0, NULL, "print JSON about the run", &a.json},
         {0},
     };
@@ -210,10 +211,8 @@ int cli_run(int argc, char **argv) {
     uint64_t cores = 0;
     if (!a.input || !a.output)
         return cli_error("%s is missing", a.input ? "--output" : "--input");
-    if (a.cores && !cli_number("--cores", a.cores, 1, 65536, &cores))
+    if (a.cores && !cli_number("--cores", a.cores, 1, 64, &cores))
         return CLI_BAD;
-    if (cores > 1)
-        return cli_error("--cores: this version runs on 1 core");
     if (cli_would_replace(a.output, a.program) || cli_would_replace(a.output, a.input))
         return CLI_BAD;
     cli_session s;

@@ -8,8 +8,9 @@
  *
  * WORDS. A model is layers with fp32 weights and an initial state. A program is a model compiled into packed tiles of
  * one format (f32, bf16, w8a16, w8a8); it depends neither on the instruction set nor on the number of cores. An
- * engine is a program placed on this host. A stream is the recurrent state of one input sequence on an engine. A step
- * is one timestep: x in, y out. Its respond part needs x and is the latency; its settle part prepares the next step.
+ * engine is a program placed on this host, on one core or several: a core is one thread and the part of the weights
+ * that it owns. A stream is the recurrent state of one input sequence on an engine. A step is one timestep: x in, y
+ * out. Its respond part needs x and is the latency; its settle part prepares the next step.
  *
  * STATUS. Every call that can fail returns a pst_status: PST_OK is 0. On any other value all outputs and objects are
  * as they were before the call, and pst_last_error() of the same thread has the detail.
@@ -24,16 +25,18 @@
  * engine may outlive its program. A stream whose engine was closed answers PST_E_CLOSED until it is closed itself.
  *
  * THREADS. Models and programs are immutable and may be shared by any number of threads. An engine and its streams
- * are driven by one thread at a time (any thread); engines are independent of each other. Errors are per thread.
+ * are driven by one thread at a time (any thread); engines are independent of each other. Errors are per thread. An
+ * engine on more than one core has threads of its own ("penstock/1", ..), with all signals blocked; they settle and
+ * wait by themselves.
  *
  * PROCESS. The library prints nothing, installs no signal handler, never exits, reads and writes no environment
  * variable, changes no resource limit, and leaves the caller's affinity alone unless asked. After fork() the child's
  * engines and streams answer PST_E_FORKED.
  *
- * STEP. pst_step, pst_settle and pst_warm never allocate, lock, print or make a system call, and touch no page that
- * was not already resident. (The first failing call of a thread may allocate its error; after a fork, the first writes
- * to a stream's pages fault while the child shares them.) All other calls may allocate and may block on memory and
- * files.
+ * STEP. pst_step, pst_settle and pst_warm never allocate, lock, print or make a system call (but for the idle
+ * strategies yield and park), and touch no page that was not already resident. (The first failing call of a thread may
+ * allocate its error; after a fork, the first writes to a stream's pages fault while the child shares them.) All other
+ * calls may allocate and may block on memory and files.
  *
  * NUMBERS. Every sum has one order and one rounding, written down in docs/numerics.md: the same program gives the
  * same bits at every instruction set level and on every number of cores.
@@ -80,7 +83,8 @@ enum {
     PST_E_FORKED,      /* the engine belongs to the parent process */
     PST_E_CANCELLED,   /* the progress callback asked to stop */
     PST_E_FULL,        /* reserved for queues */
-    PST_E_EMPTY        /* reserved for queues */
+    PST_E_EMPTY,       /* there is none: a certificate; reserved for queues */
+    PST_E_LATE         /* a core of the engine has not answered within the deadline, or has not caught up since */
 };
 
 /* Clears a struct and sets its size. */
@@ -277,22 +281,39 @@ PST_API void pst_program_free(pst_program *p);
 
 typedef struct pst_engine pst_engine;
 
+/* How a core waits for its next work, and for the others in a step. SPIN polls. WAIT sleeps on the line it awaits
+ * (umwait, mwaitx, wfe) where the processor can, between steps. YIELD polls, then calls sched_yield; PARK polls, then
+ * sleeps in the kernel between steps, and the caller wakes it: both make system calls in a step. AUTO: SPIN where every
+ * thread of the engine, the caller's too, has a CPU to itself, else YIELD. What the host lacks leaves a line in the
+ * engine's information. Cores that spin or wait rehearse: after some 50 us without work they touch their weights again.
+ */
+enum { PST_IDLE_AUTO = 0, PST_IDLE_SPIN, PST_IDLE_WAIT, PST_IDLE_YIELD, PST_IDLE_PARK };
+/* CORE: the calling thread is core 0, so an engine on n cores starts n - 1 threads. APART: the engine starts n threads,
+ * and the caller only hands over x and takes y. */
+enum { PST_CALLER_CORE = 0, PST_CALLER_APART };
+
 typedef struct {
     size_t size;
-    uint32_t cores;       /* 0: 1. This version runs 1; more is PST_E_UNSUPPORTED */
-    const uint32_t *cpus; /* reserved for placement; must be NULL */
-    int caller;           /* reserved; must be 0 */
-    int idle;             /* reserved; must be 0 */
-    uint32_t spin_us;     /* reserved; must be 0 */
+    uint32_t cores;       /* 0: 1. At most 64, and no more than the caller's CPUs and its cgroup's quota, unless
+                             PST_ENGINE_OVERSUBSCRIBE: else PST_E_HOST */
+    const uint32_t *cpus; /* [cores]: the system's number of each core's CPU, core 0 first (of the caller that is core 0
+                             a place for its weights, and for pst_engine_bind_caller). NULL: chosen among the CPUs that
+                             the calling thread may run on, its own first, then those that share the nearest cache */
+    int caller;           /* PST_CALLER_... */
+    int idle;             /* PST_IDLE_... */
+    uint32_t spin_us;     /* YIELD, PARK: how long to poll first; 0: the default: YIELD not at all, PARK 50 */
     uint32_t flags;       /* PST_ENGINE_... */
     const char
         *level; /* highest instruction set level to use; NULL: the machine's best. One the machine lacks: PST_E_HOST */
+    uint32_t deadline_us; /* a step in which a core stays silent for longer is given up with PST_E_LATE; 0: never */
 } pst_engine_options;
 
 /* flags of pst_engine_options */
 enum {
     PST_ENGINE_NO_HUGE_PAGES = 1, /* do not ask for huge pages */
-    PST_ENGINE_NO_LOCK = 2        /* do not lock pages in memory */
+    PST_ENGINE_NO_LOCK = 2,       /* do not lock pages in memory */
+    PST_ENGINE_OVERSUBSCRIBE = 4, /* more cores than CPUs are meant, or several on one CPU */
+    PST_ENGINE_NO_TOUCH = 8       /* settle does not end with reading respond's weights again (see retouched_bytes) */
 };
 
 typedef struct {
@@ -300,23 +321,36 @@ typedef struct {
     uint32_t cores;
     const char *level;             /* the level whose kernels run */
     uint64_t page_bytes;           /* size of the pages that hold the weights; 4096 if huge pages were refused */
-    uint64_t weight_bytes;         /* weights copied by the engine */
+    uint64_t weight_bytes;         /* weights copied by the engine, all cores together */
     uint64_t locked_bytes;         /* of them locked in memory */
-    uint64_t stream_bytes;         /* pages that one stream takes */
-    uint64_t settle_units;         /* units of one whole settle: pst_settle counts in these */
+    uint64_t stream_bytes;         /* pages that one stream takes, all cores together */
+    uint64_t settle_units;         /* units of one whole settle of the caller's share: pst_settle counts in these */
     const char *const *shortfalls; /* one sentence for each thing that was refused, and the fallback taken */
     size_t shortfall_count;
+    const uint32_t *cpus;     /* [cores]: the CPU each core is bound to, or meant for (the caller's); UINT32_MAX: any */
+    const char *idle;         /* "spin", "wait", "yield", "park" */
+    uint32_t threads;         /* started by the engine */
+    uint64_t retouched_bytes; /* of respond's weights, how many each core reads again at the end of a settle, because
+                                 its share of the weights exceeds its L2; 0: none */
 } pst_engine_info;
 
 /* Places a program on this host: copies its weights into pages of its own (hugetlb if the system has some free, else
  * transparent huge pages, else ordinary ones; each refusal leaves a line in the information), resident before the call
- * returns, and chooses the kernels. One core starts no thread and pins nothing. o may be NULL. Takes about as long as
- * copying the weights. */
+ * returns, each core's share touched first by its own thread, and chooses the kernels. One core starts no thread and
+ * pins nothing; on more, each thread is bound to its CPU. The bits do not depend on the number of cores. o may be NULL.
+ * Takes about as long as copying the weights, and some milliseconds for threads and topology (hwloc, which reads
+ * environment variables of its own). */
 PST_API pst_status pst_engine_open(const pst_program *p, const pst_engine_options *o, pst_engine **out);
 /* Strings and lists live until the engine is closed. */
 PST_API pst_status pst_engine_get_info(const pst_engine *e, pst_engine_info *out);
-/* Frees the engine. Its streams answer PST_E_CLOSED until they are closed. In a forked child: frees the child's copy.
- */
+/* Binds the calling thread to the CPU of core 0, where the weights it will read were placed (PST_E_UNSUPPORTED if the
+ * caller is apart); PST_E_HOST if the system refuses. The library does this nowhere by itself. Unbinding gives the
+ * thread that was bound the affinity it had; call it on that thread. PST_E_ARGUMENT if it is bound already, or not. */
+PST_API pst_status pst_engine_bind_caller(pst_engine *e);
+PST_API pst_status pst_engine_unbind_caller(pst_engine *e);
+/* Stops and joins the engine's threads, whatever settle they still owe, and frees the engine. Blocks until they have
+ * ended. Any thread may call it, but none may be using the engine. Its streams answer PST_E_CLOSED until they are
+ * closed. In a forked child: frees the child's copy. */
 PST_API void pst_engine_close(pst_engine *e);
 
 /* The levels that this machine and this build have, best last: "scalar", "avx2", ... Static storage; *count may be
@@ -334,17 +368,23 @@ typedef struct {
     const float *h0, *c0;
 } pst_stream_options;
 
-/* Opens a stream in its initial state, no settle owing. Allocates. o may be NULL. */
+/* Opens a stream in its initial state, no settle owing. Allocates. o may be NULL. Like every call on a stream but
+ * pst_step, pst_settle and pst_warm, it waits until all cores have done their part. */
 PST_API pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, pst_stream **out);
 /* One timestep: x[nx] in, y[ny] out; nx and ny must be the program's inputs and outputs. Returns when y is written.
  * If settle is still owing from the step before, it is finished first. x that is not finite or beyond 2^60 in
- * magnitude: PST_E_NONFINITE naming the first index; y and the stream are untouched. x and y may be the same array. */
+ * magnitude: PST_E_NONFINITE naming the first index; y and the stream are untouched. x and y may be the same array.
+ * PST_E_LATE: a core was silent for the engine's deadline. The stream stands as before the step, y is untouched, and
+ * every call on the engine's streams answers PST_E_LATE at once until that core has caught up (pst_stream_close and
+ * pst_engine_close wait for it instead). */
 PST_API pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, size_t ny);
-/* Does work that the next step would otherwise have to do first: at most `units` units (0: all) of the settle owing.
- * *left, if not NULL, becomes the number of units still owing. Calling it is never needed for correctness. */
+/* Does work that the next step would otherwise have to do first: at most `units` units (0: all) of the settle that the
+ * calling thread's core owes. *left, if not NULL, becomes the number of units still owing (0 where the caller is
+ * apart). The engine's threads settle their own shares unasked. Calling it is never needed for correctness. */
 PST_API pst_status pst_settle(pst_stream *s, uint32_t units, uint32_t *left);
-/* Brings what the next step needs into the caches and wakes the wide vector units; changes no state. For use shortly
- * before a step after a long pause. */
+/* Brings what the calling thread's share of the next step needs into the caches and wakes the wide vector units;
+ * changes no state. For use shortly before a step after a long pause. (The engine's threads do their part themselves.)
+ */
 PST_API pst_status pst_warm(pst_stream *s);
 /* `steps` steps, settle included: x [steps, inputs], y [steps, outputs]; the same bits as that many pst_step. On an
  * error (message: which step) the steps before it have been done and their y written. */
@@ -382,14 +422,17 @@ typedef struct {
  * least 0.2). Blocks that long. level as in pst_engine_options. */
 PST_API pst_status pst_host_measure(double seconds, const char *level, pst_host *out);
 
-/* The floor of a respond: how long this engine's core takes only to read the critical weights from where a settle has
- * left them, nothing else done. */
+/* The floor of a respond: how long this engine's cores take only to read their critical weights from where a settle has
+ * left them, and to hand a line from one to the next, nothing else done. */
 typedef struct {
     size_t size;
-    uint64_t critical_bytes;
-    double read_ns; /* median time of one bare read of all critical weights, each after a read of the settle half */
+    uint64_t critical_bytes; /* on the path: the largest share of a core, layer by layer */
+    double read_ns; /* median time of a bare read of them, all cores at once, each after a settle: the slowest core's */
     double bandwidth_gbs; /* critical_bytes / read_ns */
     double p_slow;        /* share of the reads that took more than 1.2 times the median: the memory's own tail */
+    uint32_t hops;        /* of a step, one after the other: from x to y; 0 on one core */
+    double hop_ns;        /* median time of one: half of the way to the slowest core and back */
+    double floor_ns;      /* read_ns + hops * hop_ns */
 } pst_floor;
 
 /* Measures the floor with `repeats` (at least 3) reads spaced by spacing_us microseconds, on the calling thread.

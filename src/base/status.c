@@ -46,6 +46,7 @@ const char *pst_status_name(pst_status status) {
         [PST_E_CANCELLED] = "PST_E_CANCELLED",
         [PST_E_FULL] = "PST_E_FULL",
         [PST_E_EMPTY] = "PST_E_EMPTY",
+        [PST_E_LATE] = "PST_E_LATE",
     };
     if (status < 0 || (size_t)status >= sizeof names / sizeof *names) {
         return "unknown status";

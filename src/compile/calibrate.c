@@ -30,10 +30,10 @@ static pst_status one_step(pst_stream *s, const pst_model *m, const float *x, fl
     if (status)
         return status;
     for (uint32_t i = 0; i < m->count; i++) {
-        const psti_placed *layer = &s->engine->layers[i];
+        const psti_placed *layer = &s->engine->caller->layers[i];
         if (m->layers[i].kind == PSTI_KIND_lstm)
-            largest_h[i] =
-                largest_of((const float *)(s->slot + layer->out->code[PSTI_F32]), layer->outputs, largest_h[i]);
+            largest_h[i] = largest_of((const float *)(s->part->slot + layer->out->code[s->part->time & 1][PSTI_F32]),
+                                      layer->outputs, largest_h[i]);
     }
     return PST_OK;
 }

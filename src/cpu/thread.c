@@ -51,9 +51,10 @@ static psti_affinity *get(void) {
     return NULL;
 }
 
-static void drop(psti_affinity *a) {
-    CPU_FREE(a->set);
-    free(a);
+void psti_thread_forget(psti_affinity *was) {
+    if (was)
+        CPU_FREE(was->set);
+    free(was);
 }
 
 int psti_thread_bind(uint32_t cpu, psti_affinity **was) {
@@ -71,7 +72,7 @@ int psti_thread_bind(uint32_t cpu, psti_affinity **was) {
         CPU_FREE(set);
     }
     if (refused && before)
-        drop(before);
+        psti_thread_forget(before);
     else if (was)
         *was = before;
     return refused;
@@ -81,7 +82,7 @@ int psti_thread_restore(psti_affinity *was) {
     if (!was)
         return 0;
     int refused = sched_setaffinity(0, was->bytes, was->set) == 0 ? 0 : errno;
-    drop(was);
+    psti_thread_forget(was);
     return refused;
 }
 

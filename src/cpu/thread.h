@@ -17,6 +17,8 @@ typedef struct psti_affinity psti_affinity;
 int psti_thread_bind(uint32_t cpu, psti_affinity **was);
 /* Puts an affinity back and frees it; NULL: nothing. 0, or errno (freed all the same). */
 int psti_thread_restore(psti_affinity *was);
+/* Frees an affinity that is not put back; NULL: nothing. */
+void psti_thread_forget(psti_affinity *was);
 /* The CPU that the calling thread runs on at the moment. No system call where the C library has one without. */
 uint32_t psti_thread_cpu(void);
 

@@ -1,8 +1,21 @@
 /* An lstm in the engine: its respond, and the units of its settle. */
 #include "engine/kinds.h"
+#include "engine/place.h"
+#include "engine/take.h"
 
 static int reads(const psti_program_layer *layer) {
     return layer->matrix[PSTI_MATRIX_INPUT].encoding;
+}
+
+/* At multiples of 4 units, so that 100 or 480 units divide evenly. The first cores get the smaller slices: core 0 also
+ * has the Linear. */
+static void cut(const pst_program *p, uint32_t index, uint32_t cores, uint32_t *border) {
+    uint32_t units = p->layers[index].outputs;
+    uint64_t narrow = (units + PSTI_NARROW - 1) / PSTI_NARROW;
+    for (uint32_t k = 0; k <= cores; k++) {
+        uint32_t at = PSTI_NARROW * (uint32_t)(narrow * k / cores);
+        border[k] = at < units ? at : units;
+    }
 }
 
 /* Inputs that one settle unit takes of a block, whole runs. */
@@ -15,34 +28,42 @@ static uint32_t units_of(uint32_t inputs, uint32_t per_unit) {
     return (inputs + per_unit - 1) / per_unit;
 }
 
-static void place(psti_engine *e, psti_placed *layer, size_t *slot_bytes) {
+static void place(psti_core *core, psti_placed *layer) {
+    const psti_kernels *k = &core->engine->kernels;
     const psti_placed_matrix *hh = &layer->matrix[PSTI_MATRIX_RECURRENT];
-    layer->lstm = psti_kernels_lstm(&e->kernels, layer->matrix[PSTI_MATRIX_INPUT].encoding);
-    layer->settle = psti_kernels_settle(&e->kernels, hh->encoding);
-    layer->c = *slot_bytes;
-    *slot_bytes += ((size_t)layer->outputs + PSTI_LANES - 1) / PSTI_LANES * 64;
-    layer->bracket = *slot_bytes;
-    *slot_bytes += (size_t)psti_shape_vectors(&hh->shape) * 64;
+    int input = layer->matrix[PSTI_MATRIX_INPUT].encoding;
+    layer->lstm = psti_kernels_lstm(k, input);
+    layer->ahead = psti_kernels_ahead(k, input);
+    layer->settle = psti_kernels_settle(k, hh->encoding);
+    for (int parity = 0; parity < 2; parity++)
+        layer->c[parity] = psti_core_reserve(core, ((size_t)layer->units + PSTI_LANES - 1) / PSTI_LANES * 64);
+    layer->bracket = psti_core_reserve(core, (size_t)psti_shape_vectors(&hh->shape) * 64);
     layer->inputs_per_unit = unit_inputs(hh, 0);
     layer->inputs_per_narrow_unit = unit_inputs(hh, 1);
     layer->settle_units = hh->shape.wide * units_of(hh->shape.padded_inputs, layer->inputs_per_unit) +
                           hh->shape.narrow * units_of(hh->shape.padded_inputs, layer->inputs_per_narrow_unit);
 }
 
-static void respond(const psti_engine *e, const psti_placed *layer, char *slot) {
+static int respond(psti_core *core, const psti_placed *layer, const psti_turn *turn) {
     const psti_placed_matrix *ih = &layer->matrix[PSTI_MATRIX_INPUT];
-    (void)e;
+    char *slot = turn->slot;
     psti_layer_args args = {.shape = &ih->shape,
                             .tiles = ih->tiles,
                             .scale = ih->scale,
                             .bracket = (const float *)(slot + layer->bracket),
-                            .x = psti_vector_operand(layer->in, slot, ih->encoding),
+                            .x = psti_vector_operand(layer->in, slot, turn->now, ih->encoding),
                             .first = 0,
                             .last = ih->shape.wide + ih->shape.narrow,
-                            .c_before = (const float *)(slot + layer->c),
-                            .c = (float *)(slot + layer->c),
-                            .out = psti_vector_sink(layer->out, slot)};
+                            .c_before = (const float *)(slot + layer->c[!turn->now]),
+                            .c = (float *)(slot + layer->c[turn->now]),
+                            .out = psti_vector_sink(layer->out, slot, turn->now, layer->first)};
+    if (psti_take_input(core, layer->in, turn, layer->ahead, &args))
+        return 1;
+    if (layer->in->exponent_scale != PSTI_NOWHERE) /* of this step: known only now */
+        args.x = psti_vector_operand(layer->in, slot, turn->now, ih->encoding);
     layer->lstm(&args);
+    psti_give(layer->out, turn);
+    return 0;
 }
 
-const psti_engine_kind psti_engine_lstm = {reads, place, respond};
+const psti_engine_kind psti_engine_lstm = {reads, 1, cut, place, respond};

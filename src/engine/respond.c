@@ -1,9 +1,20 @@
-/* Respond: from x in the caller's buffer to y in the caller's buffer. */
-#include "engine/engine.h"
+/* Respond: one core's part of a step, from x (or its lines) to the slices that it makes. */
+#include "engine/take.h"
 
-void psti_respond(const psti_engine *e, char *slot, const float *x, uint32_t largest_bits, float *y) {
-    psti_vector_encode(&e->kernels, &e->vectors[0], slot, x, largest_bits);
-    for (uint32_t i = 0; i < e->count; i++)
-        e->layers[i].of->respond(e, &e->layers[i], slot);
-    memcpy(y, slot + e->vectors[e->count].value, e->outputs * sizeof *y);
+int psti_respond(psti_core *core, psti_part *part, const psti_turn *turn) {
+    const uint32_t count = core->engine->count;
+    for (uint32_t i = 0; i < count; i++) {
+        const psti_placed *layer = &core->layers[i];
+        if (!layer->units)
+            continue;
+        if (part->owing)
+            psti_settle_to(core, part, i);
+        if (layer->of->respond(core, layer, turn))
+            return 1;
+    }
+    /* What no layer here has read: y, and an h that only the next settle needs. */
+    for (uint32_t v = 1; v <= count && turn->tag; v++)
+        if (psti_take_slices(core, &core->vectors[v], turn))
+            return 1;
+    return 0;
 }

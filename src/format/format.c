@@ -67,3 +67,11 @@ size_t psti_block_bytes(const psti_shape *s, int encoding, int narrow) {
 size_t psti_tiles_bytes(const psti_shape *s, int encoding) {
     return s->wide * psti_block_bytes(s, encoding, 0) + s->narrow * psti_block_bytes(s, encoding, 1);
 }
+
+uint32_t psti_shape_lane(const psti_shape *s, uint32_t gate, uint32_t unit) {
+    uint32_t wide_units = PSTI_BLOCK * s->wide;
+    if (unit < wide_units)
+        return PSTI_LANES * (s->gates * (unit / PSTI_BLOCK) + gate) + unit % PSTI_BLOCK;
+    unit -= wide_units;
+    return PSTI_LANES * (s->gates * s->wide + unit / PSTI_NARROW) + PSTI_NARROW * gate + unit % PSTI_NARROW;
+}

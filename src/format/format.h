@@ -49,6 +49,8 @@ psti_shape psti_shape_of(uint32_t units, uint32_t inputs, uint32_t gates);
 uint32_t psti_shape_vectors(const psti_shape *s);
 /* The row of the source matrix that a lane is, or -1 for padding: gate * units + unit for an lstm. */
 int64_t psti_shape_row(const psti_shape *s, uint32_t lane);
+/* The lane of a gate of a unit, which may be padding. */
+uint32_t psti_shape_lane(const psti_shape *s, uint32_t gate, uint32_t unit);
 
 /* Bytes of one weight. */
 size_t psti_encoding_bytes(int encoding);
@@ -67,6 +69,11 @@ size_t psti_block_bytes(const psti_shape *s, int encoding, int narrow);
 void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char *tiles, float *scale);
 /* The value that tile byte content stands for, before the row scale: for tests and checks. */
 float psti_unpack_weight(const psti_shape *s, int encoding, const unsigned char *tiles, uint32_t row, uint32_t input);
+/* The rows of units [first, first + to->units) of a matrix as one of shape `to`, which has the same inputs and gates:
+ * codes are moved, not computed. The same for scales or biases in lane order. */
+void psti_cut_tiles(const psti_shape *from, int encoding, const unsigned char *tiles, uint32_t first,
+                    const psti_shape *to, unsigned char *out);
+void psti_cut_lanes(const psti_shape *from, const float *lanes, uint32_t first, const psti_shape *to, float *out);
 /* Checks tiles that came from a file: values in range, padding 0. 0 if sound, else which check failed (static text). */
 const char *psti_tiles_check(const psti_shape *s, int encoding, const unsigned char *tiles, const float *scale);
 

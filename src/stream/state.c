@@ -16,14 +16,22 @@ typedef struct {
     uint64_t program, bytes;
 } header;
 
-psti_h_code psti_stream_h_code(const pst_stream *s, const psti_placed *layer) {
-    int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding;
-    psti_h_code h = {{s->slot + layer->out->code[encoding], NULL}, {layer->outputs, 0}};
-    if (encoding == PSTI_F32 || encoding == PSTI_BF16)
-        h.bytes[0] *= encoding == PSTI_F32 ? 4 : 2;
-    if (encoding == PSTI_W8A16) {
-        h.part[1] = s->slot + layer->out->low;
-        h.bytes[1] = layer->outputs;
+/* Bytes of a unit in each run of the code of h. */
+static void code_bytes(int encoding, size_t bytes[2]) {
+    bytes[0] = encoding == PSTI_F32 ? 4 : encoding == PSTI_BF16 ? 2 : 1;
+    bytes[1] = encoding == PSTI_W8A16;
+}
+
+psti_h_code psti_stream_h_code(const psti_part *part, const psti_placed *layer) {
+    int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding, now = (int)(part->time & 1);
+    size_t at[2] = {layer->out->code[now][encoding], layer->out->low[now]}, bytes[2];
+    psti_h_code h = {{NULL, NULL}, {0, 0}, {0, 0}, {0, 0}};
+    code_bytes(encoding, bytes);
+    for (int k = 0; k < 2 && bytes[k]; k++) {
+        h.part[k] = part->slot + at[k] + bytes[k] * layer->first;
+        h.bytes[k] = bytes[k] * layer->units;
+        h.offset[k] = bytes[k] * layer->first;
+        h.whole[k] = bytes[k] * layer->outputs;
     }
     return h;
 }
@@ -34,6 +42,27 @@ size_t pst_stream_state_size(const pst_stream *s) {
 
 static size_t padding(size_t at) {
     return (8 - at % 8) % 8;
+}
+
+/* c, then the runs of h, each core's slice from its own part. */
+static void save_layer(const pst_stream *s, uint32_t index, char *out, size_t *at) {
+    const pst_engine *e = s->engine;
+    size_t whole[2] = {0, 0}, c_bytes = e->caller->layers[index].outputs * sizeof(float);
+    for (uint32_t m = 0; m < e->cores; m++) {
+        const psti_part *part = e->core[m]->parts[s->number];
+        const psti_placed *layer = &e->core[m]->layers[index];
+        psti_h_code h = psti_stream_h_code(part, layer);
+        memcpy(out + *at + layer->first * sizeof(float), part->slot + layer->c[part->time & 1],
+               layer->units * sizeof(float));
+        for (int k = 0; k < 2; k++)
+            if (h.bytes[k])
+                memcpy(out + *at + c_bytes + (k ? h.whole[0] : 0) + h.offset[k], h.part[k], h.bytes[k]);
+        whole[0] = h.whole[0];
+        whole[1] = h.whole[1];
+    }
+    *at += c_bytes + whole[0] + whole[1];
+    memset(out + *at, 0, padding(*at));
+    *at += padding(*at);
 }
 
 pst_status pst_stream_save(const pst_stream *s, void *state, size_t n) {
@@ -52,21 +81,10 @@ pst_status pst_stream_save(const pst_stream *s, void *state, size_t n) {
     char *out = state;
     size_t at = HEADER;
     memcpy(out, &head, sizeof head);
-    for (uint32_t i = 0; i < e->count; i++) {
-        const psti_placed *layer = &e->layers[i];
-        if (!layer->settle_units)
-            continue;
-        memcpy(out + at, s->slot + layer->c, layer->outputs * sizeof(float));
-        at += layer->outputs * sizeof(float);
-        psti_h_code h = psti_stream_h_code(s, layer);
-        for (int k = 0; k < 2; k++)
-            if (h.part[k]) {
-                memcpy(out + at, h.part[k], h.bytes[k]);
-                at += h.bytes[k];
-            }
-        memset(out + at, 0, padding(at));
-        at += padding(at);
-    }
+    psti_await_copied(s->engine); /* respond, and not settle, which only reads h and c */
+    for (uint32_t i = 0; i < e->count; i++)
+        if (psti_has_state(&e->caller->layers[i]))
+            save_layer(s, i, out, &at);
     uint64_t hash = psti_hash(state, at);
     memcpy(out + at, &hash, sizeof hash);
     return PST_OK;
@@ -129,8 +147,8 @@ static pst_status check_values(const pst_stream *s, const char *in) {
     const pst_engine *e = s->engine;
     size_t at = HEADER;
     for (uint32_t i = 0; i < e->count; i++) {
-        const psti_placed *layer = &e->layers[i];
-        if (!layer->settle_units)
+        const psti_placed *layer = &e->caller->layers[i];
+        if (!psti_has_state(layer))
             continue;
         int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding;
         for (uint32_t u = 0; u < layer->outputs; u++, at += sizeof(float)) {
@@ -139,7 +157,8 @@ static pst_status check_values(const pst_stream *s, const char *in) {
             if (!(fabsf(c) <= 0x1p61f) || psti_bits(c) != psti_bits(psti_flush(c, -80)))
                 return corrupt("c", "a value is not finite, or is smaller than any that a step leaves");
         }
-        psti_h_code h = psti_stream_h_code(s, layer);
+        size_t bytes[2];
+        code_bytes(encoding, bytes);
         for (uint32_t u = 0; u < layer->outputs; u++) {
             float v = 0;
             uint16_t half;
@@ -152,14 +171,47 @@ static pst_status check_values(const pst_stream *s, const char *in) {
             int least = encoding == PSTI_F32 ? -40 : -48;
             if (!(fabsf(v) <= 0x1p41f) || psti_bits(v) != psti_bits(psti_flush(v, least)) ||
                 (psti_encoding_scaled(encoding) &&
-                 !sound_digits(encoding, (signed char)in[at + u], (signed char)in[at + u + h.bytes[1]])))
+                 !sound_digits(encoding, (signed char)in[at + u], (signed char)in[at + u + bytes[1] * layer->outputs])))
                 return corrupt("h", "a value is out of range");
         }
-        at += h.bytes[0] + h.bytes[1];
+        at += (bytes[0] + bytes[1]) * layer->outputs;
         if (!all_zero(in + at, padding(at)))
             return corrupt("padding", "not zero");
         at += padding(at);
     }
+    return PST_OK;
+}
+
+typedef struct {
+    uint32_t number;
+    const char *state;
+} restoring;
+
+/* A job: c of this core's slices and all of h, then a settle. The state was checked. */
+static pst_status restore_part(psti_core *core, void *argument) {
+    const restoring *r = argument;
+    psti_part *part = core->parts[r->number];
+    size_t at = HEADER;
+    unsigned rounding = psti_rounding_enter();
+    psti_owe_nothing(core, part);
+    part->time = 0;
+    part->cursor = (psti_cursor){0};
+    for (uint32_t i = 0; i < core->engine->count; i++) {
+        const psti_placed *layer = &core->layers[i];
+        if (!psti_has_state(layer))
+            continue;
+        memcpy(part->slot + layer->c[0], r->state + at + layer->first * sizeof(float), layer->units * sizeof(float));
+        at += layer->outputs * sizeof(float);
+        psti_h_code h = psti_stream_h_code(part, layer);
+        for (int k = 0; k < 2; k++)
+            if (h.part[k]) {
+                memcpy(h.part[k] - h.offset[k], r->state + at, h.whole[k]);
+                at += h.whole[k];
+            }
+        at += padding(at);
+    }
+    psti_settle_all(core, part);
+    psti_rounding_leave(rounding);
     return PST_OK;
 }
 
@@ -169,29 +221,8 @@ pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n) {
         return status;
     if (!state)
         return psti_fail_null("state");
-    const pst_engine *e = s->engine;
     const char *in = state;
-    if ((status = check_state(e, in, n)) || (status = check_values(s, in)))
+    if ((status = check_state(s->engine, in, n)) || (status = check_values(s, in)))
         return status;
-    size_t at = HEADER;
-    for (uint32_t i = 0; i < e->count; i++) {
-        const psti_placed *layer = &e->layers[i];
-        if (!layer->settle_units)
-            continue;
-        memcpy(s->slot + layer->c, in + at, layer->outputs * sizeof(float));
-        at += layer->outputs * sizeof(float);
-        psti_h_code h = psti_stream_h_code(s, layer);
-        for (int k = 0; k < 2; k++)
-            if (h.part[k]) {
-                memcpy(h.part[k], in + at, h.bytes[k]);
-                at += h.bytes[k];
-            }
-        at += padding(at);
-    }
-    unsigned rounding = psti_rounding_enter();
-    s->cursor = (psti_cursor){0};
-    psti_settle_all(e, s->slot, &s->cursor);
-    s->owing = 0;
-    psti_rounding_leave(rounding);
-    return PST_OK;
+    return psti_on_all_cores(s->engine, restore_part, &(restoring){s->number, in});
 }

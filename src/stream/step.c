@@ -23,18 +23,23 @@ static pst_status bad_x(const float *x, size_t n) {
 
 /* One step of a checked stream; finishes the settle owing first. */
 static pst_status step(pst_stream *s, const float *x, float *y) {
-    const pst_engine *e = s->engine;
+    pst_engine *e = s->engine;
     uint32_t largest = e->kernels.scan_f32(x, e->inputs);
     if (__builtin_expect(largest > psti_bits(LARGEST_X), 0))
         return bad_x(x, e->inputs);
-    if (s->owing) {
-        psti_settle_all(e, s->slot, &s->cursor);
-        s->owing = 0;
+    return psti_step(e, s->number, s->part, x, largest, y);
+}
+
+/* At most `units` units of the caller's share; what is left. */
+static uint32_t settle(pst_stream *s, uint32_t units) {
+    uint32_t rest = 0;
+    if (s->part->owing) {
+        rest = psti_settle_some(s->engine->caller, s->part, units);
+        s->part->owing = rest != 0;
     }
-    psti_respond(e, s->slot, x, largest, y);
-    s->cursor = (psti_cursor){0};
-    s->owing = e->settle_units != 0;
-    return PST_OK;
+    if (!rest) /* and off the path, whether the others have copied: the next step need not look */
+        (void)psti_look_copied(s->engine, s->engine->tag);
+    return rest;
 }
 
 pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, size_t ny) {
@@ -57,13 +62,9 @@ pst_status pst_settle(pst_stream *s, uint32_t units, uint32_t *left) {
     pst_status status = psti_stream_check(s);
     if (status)
         return status;
-    uint32_t rest = 0;
-    if (s->owing) {
-        unsigned rounding = psti_rounding_enter();
-        rest = psti_settle_some(s->engine, s->slot, &s->cursor, units ? units : UINT32_MAX);
-        psti_rounding_leave(rounding);
-        s->owing = rest != 0;
-    }
+    unsigned rounding = psti_rounding_enter();
+    uint32_t rest = settle(s, units ? units : UINT32_MAX);
+    psti_rounding_leave(rounding);
     if (left)
         *left = rest;
     return PST_OK;
@@ -74,7 +75,7 @@ pst_status pst_warm(pst_stream *s) {
     if (status)
         return status;
     unsigned rounding = psti_rounding_enter();
-    psti_rehearse(s->engine);
+    psti_rehearse(s->engine->caller);
     psti_rounding_leave(rounding);
     return PST_OK;
 }
@@ -97,10 +98,8 @@ pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y) {
                                t, detail.message);
         }
     }
-    if (!status && s->owing) {
-        psti_settle_all(e, s->slot, &s->cursor);
-        s->owing = 0;
-    }
+    if (!status)
+        (void)settle(s, UINT32_MAX);
     psti_rounding_leave(rounding);
     return status;
 }

@@ -190,15 +190,20 @@ static void test_filled_sizes(void **unused) {
 
 static void test_engine_options(void **unused) {
     (void)unused;
-    static const uint32_t cpu = 0;
+    static const uint32_t twice[] = {0, 0}, nowhere[] = {0, UINT32_MAX};
     pst_engine_options o;
     pst_engine *e = NULL;
-    REFUSED(PST_E_UNSUPPORTED, o.cores = 2);
-    REFUSED(PST_E_UNSUPPORTED, o.cores = UINT32_MAX);
-    REFUSED(PST_E_UNSUPPORTED, o.cpus = &cpu);
-    REFUSED(PST_E_UNSUPPORTED, o.caller = 1);
-    REFUSED(PST_E_UNSUPPORTED, o.idle = 1);
-    REFUSED(PST_E_UNSUPPORTED, o.spin_us = 1);
+    REFUSED(PST_E_ARGUMENT, o.cores = 65);
+    SAYS("at most 64");
+    REFUSED(PST_E_ARGUMENT, o.cores = UINT32_MAX);
+    REFUSED(PST_E_ARGUMENT, (o.cores = 2, o.cpus = twice));
+    SAYS("PST_ENGINE_OVERSUBSCRIBE");
+    REFUSED(PST_E_ARGUMENT, (o.cores = 2, o.cpus = nowhere));
+    SAYS("cpus[1]");
+    REFUSED(PST_E_ARGUMENT, o.caller = 2);
+    REFUSED(PST_E_ARGUMENT, o.idle = -1);
+    REFUSED(PST_E_ARGUMENT, o.idle = PST_IDLE_PARK + 1);
+    REFUSED(PST_E_ARGUMENT, o.spin_us = 1000001);
     REFUSED(PST_E_ARGUMENT, o.flags = 1u << 31);
     REFUSED(PST_E_ARGUMENT, o.level = "fastest");
     SAYS("fastest");
@@ -288,6 +293,9 @@ static void test_engine_info(void **unused) {
         assert_true(info.page_bytes >= 4096);
         assert_true(info.stream_bytes > 0);
         assert_true(info.settle_units > 0);
+        assert_int_equal(info.threads, 0);
+        assert_int_equal(info.cpus[0], UINT32_MAX);
+        assert_string_equal(info.idle, "spin");
         if (flags & PST_ENGINE_NO_HUGE_PAGES)
             assert_int_equal(info.page_bytes, 4096);
         else if (info.page_bytes == 4096)

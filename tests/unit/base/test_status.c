@@ -115,9 +115,10 @@ static void names_and_version(void **unused) {
     assert_string_equal(pst_status_name(PST_E_SHAPE), "PST_E_SHAPE");
     assert_string_equal(pst_status_name(PST_E_NONFINITE), "PST_E_NONFINITE");
     assert_string_equal(pst_status_name(PST_E_EMPTY), "PST_E_EMPTY");
-    assert_string_equal(pst_status_name(PST_E_EMPTY + 1), "unknown status");
+    assert_string_equal(pst_status_name(PST_E_LATE), "PST_E_LATE");
+    assert_string_equal(pst_status_name(PST_E_LATE + 1), "unknown status");
     assert_string_equal(pst_status_name(-1), "unknown status");
-    for (int status = PST_OK; status <= PST_E_EMPTY; status++) {
+    for (int status = PST_OK; status <= PST_E_LATE; status++) {
         assert_memory_equal(pst_status_name(status), "PST_", 4);
     }
     char expect[64];

@@ -27,13 +27,13 @@ static void test_unit_count(void **unused) {
             pst_engine *e = model_engine(p, NULL);
             uint32_t expect = 0;
             for (uint32_t i = 0; i < 3; i += 2) {
-                const psti_shape *s = &e->layers[i].matrix[PSTI_MATRIX_RECURRENT].shape;
-                size_t weight = psti_encoding_bytes(e->layers[i].matrix[PSTI_MATRIX_RECURRENT].encoding);
+                const psti_shape *s = &e->caller->layers[i].matrix[PSTI_MATRIX_RECURRENT].shape;
+                size_t weight = psti_encoding_bytes(e->caller->layers[i].matrix[PSTI_MATRIX_RECURRENT].encoding);
                 uint64_t wide = PSTI_UNIT_BYTES / (4 * 16 * weight), narrow = PSTI_UNIT_BYTES / (16 * weight);
                 expect += s->wide * ceil_of(s->padded_inputs, wide / 64 * 64) +
                           s->narrow * ceil_of(s->padded_inputs, narrow / 64 * 64);
             }
-            assert_int_equal(e->settle_units, expect);
+            assert_int_equal(e->caller->settle_units, expect);
             pst_engine_close(e);
             pst_program_free(p);
         }
@@ -43,7 +43,7 @@ static void test_unit_count(void **unused) {
 
 /* W_hh h + b of every lane by a plain formula in float64, from the program's own weights and codes: what the bracket of
  * this lane must be, within fp32's rounding of so many sums. */
-static double plain(const psti_placed *layer, const psti_matrix *from, const char *slot, uint32_t lane,
+static double plain(const psti_placed *layer, const psti_matrix *from, const psti_part *part, uint32_t lane,
                     double *magnitude) {
     const psti_shape *s = &from->shape;
     int64_t row = psti_shape_row(s, lane);
@@ -51,7 +51,7 @@ static double plain(const psti_placed *layer, const psti_matrix *from, const cha
     *magnitude = 0;
     if (row < 0)
         return 0;
-    psti_operand h = psti_vector_operand(layer->out, slot, from->encoding);
+    psti_operand h = psti_vector_operand(layer->out, part->slot, (int)(part->time & 1), from->encoding);
     for (uint32_t i = 0; i < s->inputs; i++) {
         double w = (double)psti_unpack_weight(s, from->encoding, from->tiles, (uint32_t)row, i), v;
         if (from->encoding == PSTI_F32)
@@ -69,13 +69,13 @@ static double plain(const psti_placed *layer, const psti_matrix *from, const cha
     return sum;
 }
 
-static void brackets_are_plain(const pst_engine *e, const pst_program *p, const char *slot) {
+static void brackets_are_plain(const pst_engine *e, const pst_program *p, const psti_part *part) {
     for (uint32_t i = 0; i < e->count; i++) {
-        const psti_placed *layer = &e->layers[i];
+        const psti_placed *layer = &e->caller->layers[i];
         const psti_matrix *from = &p->layers[i].matrix[PSTI_MATRIX_RECURRENT];
-        const float *bracket = (const float *)(slot + layer->bracket);
+        const float *bracket = (const float *)(part->slot + layer->bracket);
         for (uint32_t lane = 0; lane < PSTI_LANES * psti_shape_vectors(&from->shape); lane++) {
-            double magnitude, expect = plain(layer, from, slot, lane, &magnitude);
+            double magnitude, expect = plain(layer, from, part, lane, &magnitude);
             if (!(fabs((double)bracket[lane] - expect) <= 1e-6 * magnitude + 0x1p-80))
                 fail_msg("layer %u, lane %u: bracket %g, expected %g", i, lane, (double)bracket[lane], expect);
         }
@@ -88,21 +88,20 @@ static void cut(const pst_engine *e, const pst_stream *s, uint32_t units, const 
     pst_stream *one, *two;
     OK(pst_stream_clone(s, &one));
     OK(pst_stream_clone(s, &two));
-    psti_cursor at[2] = {{0}, {0}};
-    pst_stream *const of[2] = {one, two};
-    for (uint32_t left = e->settle_units; left;) {
+    psti_part *const of[2] = {one->part, two->part};
+    for (uint32_t left = e->caller->settle_units; left;) {
         uint32_t expect = left > units ? left - units : 0;
-        assert_int_equal(psti_settle_some(e, of[1]->slot, &at[1], units), expect);
-        left = psti_settle_some(e, of[0]->slot, &at[0], units);
+        assert_int_equal(psti_settle_some(e->caller, of[1], units), expect);
+        left = psti_settle_some(e->caller, of[0], units);
         assert_int_equal(left, expect);
     }
     for (uint32_t i = 0; i < e->count; i++) {
-        const psti_placed *layer = &e->layers[i];
+        const psti_placed *layer = &e->caller->layers[i];
         size_t bytes = sizeof(float) * PSTI_LANES * psti_shape_vectors(&layer->matrix[PSTI_MATRIX_RECURRENT].shape);
         for (int k = 0; k < 2; k++)
             assert_memory_equal(of[k]->slot + layer->bracket, whole + layer->bracket, bytes);
     }
-    assert_int_equal(psti_settle_some(e, one->slot, &at[0], 1), 0);
+    assert_int_equal(psti_settle_some(e->caller, one->part, 1), 0);
     pst_stream_close(one);
     pst_stream_close(two);
 }
@@ -120,15 +119,15 @@ static void test_cuts(void **unused) {
             float x[4] = {0.5f, -1, 2, 0.25f}, y[35];
             pst_engine *e = model_engine(p, levels[l]);
             pst_stream *s = model_stream(e), *whole;
-            brackets_are_plain(e, p, s->slot); /* of the initial state */
+            brackets_are_plain(e, p, s->part); /* of the initial state */
             OK(pst_step(s, x, 4, y, 35));
-            assert_true(s->owing);
+            assert_true(s->part->owing);
             OK(pst_stream_clone(s, &whole));
             OK(pst_settle(whole, 0, NULL));
-            assert_false(whole->owing);
-            brackets_are_plain(e, p, whole->slot);
-            for (uint32_t units = 1; units <= e->settle_units; units += units < 5 ? 1 : 17)
-                cut(e, s, units, whole->slot);
+            assert_false(whole->part->owing);
+            brackets_are_plain(e, p, whole->part);
+            for (uint32_t units = 1; units <= e->caller->settle_units; units += units < 5 ? 1 : 17)
+                cut(e, s, units, whole->part->slot);
             pst_stream_close(whole);
             pst_stream_close(s);
             pst_engine_close(e);

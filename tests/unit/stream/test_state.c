@@ -79,10 +79,11 @@ static void test_layout(void **unused) {
         size_t end = at_h(f, 1) + ABOVE * h_bytes[f];
         assert_int_equal(s.bytes, (end + 7) / 8 * 8 + 8);
         for (int l = 0; l < 2; l++) {
-            const psti_placed *layer = &s.engine->layers[l];
+            const psti_part *part = s.stream->part;
+            const psti_placed *layer = &s.engine->caller->layers[l];
             uint32_t units = l ? ABOVE : UNITS;
-            psti_h_code h = psti_stream_h_code(s.stream, layer);
-            assert_memory_equal(s.state + at_c(f, l), s.stream->slot + layer->c, 4 * units);
+            psti_h_code h = psti_stream_h_code(part, layer);
+            assert_memory_equal(s.state + at_c(f, l), part->slot + layer->c[part->time & 1], 4 * units);
             assert_memory_equal(s.state + at_h(f, l), h.part[0], h.bytes[0]);
             assert_int_equal(h.bytes[0] + h.bytes[1], units * h_bytes[f]);
             if (h.bytes[1])
@@ -104,7 +105,7 @@ static void refused(subject *s, pst_status status, size_t at, const void *value,
     SAYS(says);
     OK(pst_stream_save(s->stream, now, sizeof now));
     assert_memory_equal(now, s->state, s->bytes);
-    assert_true(s->stream->owing);
+    assert_true(s->stream->part->owing);
 }
 
 static void test_values(void **unused) {
