@@ -31,9 +31,12 @@ pst_status psti_thread_start(pthread_t *thread, const char *name, void *(*run)(v
     return PST_OK;
 }
 
+/* No system has more CPUs; a mask of that many has 128 KiB. */
+#define MOST_CPUS (1 << 20)
+
 /* The system says how large its masks are by refusing smaller ones. */
 static psti_affinity *get(void) {
-    for (int n = 1024; n <= 1 << 20; n *= 4) {
+    for (int n = 1024; n <= MOST_CPUS; n *= 4) {
         psti_affinity *a = malloc(sizeof *a);
         cpu_set_t *set = CPU_ALLOC(n);
         size_t bytes = CPU_ALLOC_SIZE(n);
@@ -58,6 +61,8 @@ void psti_thread_forget(psti_affinity *was) {
 }
 
 int psti_thread_bind(uint32_t cpu, psti_affinity **was) {
+    if (cpu >= MOST_CPUS)
+        return EINVAL;
     psti_affinity *before = was ? get() : NULL;
     if (was && !before)
         return errno ? errno : ENOMEM;
