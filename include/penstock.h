@@ -439,6 +439,37 @@ typedef struct {
  * Changes no stream. */
 PST_API pst_status pst_engine_floor(pst_engine *e, uint32_t repeats, double spacing_us, pst_floor *out);
 
+/* The CPUs (hardware threads, by the system's numbers) that the calling thread may run on: the lowest, then the best
+ * company for it first, as far as the system tells: own cores before the second threads of cores, near caches before
+ * far ones. *count is the room in cpus and becomes their number; cpus NULL: only that. Too little room:
+ * PST_E_ARGUMENT, and `expected` of the error is the number. Allocates meanwhile; takes some milliseconds. */
+PST_API pst_status pst_host_cpus(uint32_t *cpus, size_t *count);
+
+/* How long a cache line takes from one CPU to another: half a round trip, in ns, to 1 %. */
+typedef struct {
+    size_t size;
+    uint64_t count; /* round trips */
+    double p50_ns, p99_ns, p999_ns, max_ns, mean_ns;
+} pst_hop;
+
+/* Lets two threads of its own, one bound to each CPU, answer each other through memory for about `seconds` (in [0,
+ * 3600]; at least 1 ms), spinning; where both are the same CPU, yielding it. Blocks that long; allocates. The caller's
+ * affinity stays. PST_E_HOST if a CPU is not this process's to use, or gave its thread no time within 2 s more: then
+ * the call returns all the same, and the thread ends when it gets to run. */
+PST_API pst_status pst_host_hop(uint32_t cpu_a, uint32_t cpu_b, double seconds, pst_hop *out);
+
+/* What the same register-only work takes on CPU a while b sleeps, and while b does it too. The ratio is near 1 for
+ * cores of their own and near 2 for two threads of one core, which a virtual machine may not tell otherwise. */
+typedef struct {
+    size_t size;
+    uint64_t count;               /* pieces of work timed */
+    double alone_ns, together_ns; /* medians of one piece */
+    double slowdown;              /* together_ns / alone_ns */
+} pst_sharing;
+
+/* As pst_host_hop, in turns of 2 ms and at least 20 ms; a and b must differ. */
+PST_API pst_status pst_host_sharing(uint32_t cpu_a, uint32_t cpu_b, double seconds, pst_sharing *out);
+
 #ifdef __cplusplus
 }
 #endif
