@@ -1,4 +1,4 @@
-/* JSON on stdout: see json.h. */
+/* JSON: see json.h. */
 #include "json.h"
 
 #include <math.h>
@@ -6,34 +6,43 @@
 #include <stdlib.h>
 
 enum { DEPTH = 16 };
+static FILE *stream; /* NULL: stdout */
 static char closing[DEPTH];
 static bool filled[DEPTH]; /* whether something stands in that bracket already */
 static int depth;
 
+void cli_json_to(FILE *to) {
+    stream = to;
+}
+
+static FILE *out(void) {
+    return stream ? stream : stdout;
+}
+
 static void text(const char *s) {
-    putchar('"');
+    putc('"', out());
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '"' || c == '\\')
-            printf("\\%c", c);
+            fprintf(out(), "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
-            printf("\\u%04x", c);
+            fprintf(out(), "\\u%04x", c);
         else
-            putchar(c);
+            putc(c, out());
     }
-    putchar('"');
+    putc('"', out());
 }
 
 static void begin(const char *name) {
     if (depth > 0) {
         if (filled[depth - 1])
-            putchar(',');
+            putc(',', out());
         filled[depth - 1] = true;
-        printf("\n%*s", 2 * depth, "");
+        fprintf(out(), "\n%*s", 2 * depth, "");
     }
     if (name) {
         text(name);
-        printf(": ");
+        fprintf(out(), ": ");
     }
 }
 
@@ -41,7 +50,7 @@ void cli_json_open(const char *name, char bracket) {
     if (depth == DEPTH)
         abort();
     begin(name);
-    putchar(bracket);
+    putc(bracket, out());
     closing[depth] = bracket == '{' ? '}' : ']';
     filled[depth++] = false;
 }
@@ -49,10 +58,10 @@ void cli_json_open(const char *name, char bracket) {
 void cli_json_close(void) {
     depth--;
     if (filled[depth])
-        printf("\n%*s", 2 * depth, "");
-    putchar(closing[depth]);
+        fprintf(out(), "\n%*s", 2 * depth, "");
+    putc(closing[depth], out());
     if (depth == 0)
-        putchar('\n');
+        putc('\n', out());
 }
 
 void cli_json_string(const char *name, const char *value) {
@@ -60,23 +69,23 @@ void cli_json_string(const char *name, const char *value) {
     if (value)
         text(value);
     else
-        printf("null");
+        fprintf(out(), "null");
 }
 
 void cli_json_whole(const char *name, uint64_t value) {
     begin(name);
-    printf("%llu", (unsigned long long)value);
+    fprintf(out(), "%llu", (unsigned long long)value);
 }
 
 void cli_json_bool(const char *name, bool value) {
     begin(name);
-    printf("%s", value ? "true" : "false");
+    fprintf(out(), "%s", value ? "true" : "false");
 }
 
 void cli_json_number(const char *name, double value) {
     begin(name);
     if (!isfinite(value)) {
-        printf("null");
+        fprintf(out(), "null");
         return;
     }
     char digits[40];
@@ -85,5 +94,5 @@ void cli_json_number(const char *name, double value) {
         if (strtod(digits, NULL) >= value && strtod(digits, NULL) <= value)
             break;
     }
-    printf("%s", digits);
+    fprintf(out(), "%s", digits);
 }

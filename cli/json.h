@@ -1,9 +1,13 @@
-/* JSON on stdout: commas, escapes and numbers are looked after here. */
+/* JSON: commas, escapes and numbers are looked after here. */
 #ifndef PENSTOCK_CLI_JSON_H
 #define PENSTOCK_CLI_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+
+/* Where it is written from now on; NULL, and until the first call: stdout. Not inside an object. */
+void cli_json_to(FILE *stream);
 
 /* Every call takes the member's name, or NULL inside an array and for the outermost object. */
 void cli_json_open(const char *name, char bracket);        /* '{' or '[' */
