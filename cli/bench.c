@@ -70,29 +70,12 @@ static int read_numbers(const words *w, lab_options *o) {
     return CLI_OK;
 }
 
-/* Opens a result's file before anything is measured: minutes should not end in a name that cannot be written. A file
- * on disk is closed again, so that an interrupt meanwhile leaves nothing behind; a pipe is kept. */
-static bool prepare(const char *path, cli_file *file) {
-    if (!path)
-        return true;
-    if (!cli_file_create(path, file))
-        return false;
-    if (file->temporary)
-        cli_file_abandon(file);
-    return true;
-}
-
-/* Opens what prepare closed. */
-static bool reopen(const char *path, cli_file *file) {
-    return file->stream || cli_file_create(path, file);
-}
-
 static int write_results(const words *w, const lab_bench *b, const lab_anchors *a, cli_file *json, cli_file *plot) {
     bool table = !(w->json && strcmp(w->json, "-") == 0) && !(w->plot && strcmp(w->plot, "-") == 0);
     if (table && lab_table_print(b, a, w->markdown != NULL, stdout))
         return lab_failure();
     if (w->json) {
-        if (!reopen(w->json, json))
+        if (!cli_file_reopen(w->json, json))
             return CLI_BAD;
         if (lab_json_print(b, a, json->stream))
             return lab_failure();
@@ -100,7 +83,7 @@ static int write_results(const words *w, const lab_bench *b, const lab_anchors *
             return CLI_BAD;
     }
     if (w->plot) {
-        if (!reopen(w->plot, plot))
+        if (!cli_file_reopen(w->plot, plot))
             return CLI_BAD;
         lab_plot_print(b, a, plot->stream);
         if (!cli_file_commit(plot))
@@ -111,7 +94,7 @@ static int write_results(const words *w, const lab_bench *b, const lab_anchors *
 
 static int run(const words *w, const lab_options *o, const lab_anchors *a, cli_file *json, cli_file *plot) {
     lab_bench bench;
-    if (!prepare(w->json, json) || !prepare(w->plot, plot))
+    if (!cli_file_prepare(w->json, json) || !cli_file_prepare(w->plot, plot))
         return CLI_BAD;
     int failed = lab_bench_run(o, &bench);
     cli_progress_end();

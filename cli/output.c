@@ -205,6 +205,20 @@ bool cli_file_create(const char *path, cli_file *file) {
     return true;
 }
 
+bool cli_file_prepare(const char *path, cli_file *file) {
+    if (!path)
+        return true;
+    if (!cli_file_create(path, file))
+        return false;
+    if (file->temporary)
+        cli_file_abandon(file);
+    return true;
+}
+
+bool cli_file_reopen(const char *path, cli_file *file) {
+    return file->stream || cli_file_create(path, file);
+}
+
 bool cli_file_commit(cli_file *file) {
     errno = 0;
     bool good = fflush(file->stream) == 0 && !ferror(file->stream);

@@ -35,6 +35,12 @@ typedef struct {
 
 /* False with a message. */
 bool cli_file_create(const char *path, cli_file *file);
+/* cli_file_create before long work whose result goes there: minutes should not end in a name that cannot be written. A
+ * file on disk is closed again, so that an interrupt meanwhile leaves nothing behind; a pipe is kept. path NULL: does
+ * nothing. False with a message. */
+bool cli_file_prepare(const char *path, cli_file *file);
+/* Opens what cli_file_prepare closed; false with a message. */
+bool cli_file_reopen(const char *path, cli_file *file);
 /* Makes the file appear; false with a message, nothing left behind. */
 bool cli_file_commit(cli_file *file);
 /* Drops what was written; what stood at the path stays. Harmless on a committed or cleared file. */
