@@ -14,5 +14,6 @@ int cli_info(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int psti_command_bench(int argc, char **argv); /* bench.c */
+int cli_doctor(int argc, char **argv);
 
 #endif

@@ -21,6 +21,7 @@ static const struct command {
     {"run", cli_run, "run sequences through a program"},
     {"verify", cli_verify, "compare a program's answers with expected ones"},
     {"bench", psti_command_bench, "measure the latency of a step on this machine"},
+    {"doctor", cli_doctor, "say what this machine does to latency, and what to change"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
