@@ -79,15 +79,10 @@ static pst_status fail_late(const pst_engine *e) {
 /* The slots of the next tag are free once all have copied the step before the last: they have, unless one was so slow
  * that it has only just given its last slice. 0, or 1 if that takes too long. */
 static int await_slots(pst_engine *e) {
-    psti_wait w = {.tag = UINT64_MAX};
-    while (!psti_look_copied(e, e->tag ? e->tag - 1 : 0)) {
-        /* Nothing is published yet, so nothing has to be given up but this try. */
-        uint64_t before = atomic_load_explicit(&e->given_up, memory_order_relaxed);
-        if (psti_wait_more(e->caller, &w)) {
-            atomic_store_explicit(&e->given_up, before, memory_order_relaxed);
+    psti_wait w = {.tag = 0};
+    while (!psti_look_copied(e, e->tag ? e->tag - 1 : 0))
+        if (psti_wait_more(e->caller, &w))
             return 1;
-        }
-    }
     return 0;
 }
 

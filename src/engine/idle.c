@@ -185,7 +185,8 @@ int psti_wait_more(psti_core *core, psti_wait *w) {
     pst_engine *e = core->engine;
     if (__builtin_expect(atomic_load_explicit(&core->held, memory_order_acquire), 0))
         stand_still_while_held(core);
-    if (atomic_load_explicit(&e->given_up, memory_order_acquire) >= w->tag)
+    /* Exactly this step: a slow core may still be copying the one before, which the caller has taken as done. */
+    if (w->tag && atomic_load_explicit(&e->given_up, memory_order_acquire) == w->tag)
         return 1;
     int way = gives_way(&e->idle);
     if (++w->polls < BRISK_POLLS)
@@ -194,7 +195,8 @@ int psti_wait_more(psti_core *core, psti_wait *w) {
     if ((core == e->caller && e->deadline_ns) || (way && e->idle.spin_ns))
         now = now_and_then(way ? 0 : w->polls, &w->since);
     if (now && core == e->caller && e->deadline_ns && now - w->since > e->deadline_ns) {
-        atomic_store_explicit(&e->given_up, w->tag, memory_order_release);
+        if (w->tag)
+            atomic_store_explicit(&e->given_up, w->tag, memory_order_release);
         return 1;
     }
     if (way) {

@@ -17,7 +17,7 @@ struct psti_core;
 
 /* One wait within a step. Zero-initialise, but for `tag`. */
 typedef struct {
-    uint64_t tag; /* of the step */
+    uint64_t tag; /* of the step; 0: the caller waits before it has published one, so no core may give one up for it */
     uint64_t since;
     uint32_t polls;
 } psti_wait;

@@ -26,7 +26,7 @@ static void take_step(psti_core *core, const psti_command *c, uint64_t tag) {
     const psti_vector *x = &core->vectors[0];
     if (x->exponent_scale != PSTI_NOWHERE)
         memcpy(turn.slot + x->exponent_scale, &c->x_scale, sizeof c->x_scale);
-    if (atomic_load_explicit(&e->given_up, memory_order_acquire) >= tag || psti_respond(core, part, &turn))
+    if (atomic_load_explicit(&e->given_up, memory_order_acquire) == tag || psti_respond(core, part, &turn))
         return; /* the part stands as before: its settle is whole as far as it went, and what was written is not read */
     part->time = c->time;
     part->cursor = (psti_cursor){0};

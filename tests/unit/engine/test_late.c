@@ -1,0 +1,146 @@
+/* A core that does not answer in time: the step fails, the stream stands as before it, and the engine refuses until the
+ * core has caught up; then everything goes on with the same bits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <unistd.h>
+
+#include "soak.h"
+
+enum { WIDTH = 24, STEPS = 40, STATE = 8192 };
+
+static const model_part parts[] = {MODEL_LSTM_STATE(40), MODEL_LSTM(23), MODEL_LINEAR(WIDTH)};
+
+static void step(pst_stream *s, const float *x, int t, float *y) {
+    OK(pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH));
+}
+
+/* Every call on the engine's streams is refused, and touches nothing. */
+static void all_refused(pst_engine *e, pst_stream *s) {
+    float x[WIDTH] = {0}, y[WIDTH] = {7};
+    unsigned char state[STATE];
+    pst_stream *out = NULL;
+    uint32_t left = 99;
+    FAILS(PST_E_LATE, pst_step(s, x, WIDTH, y, WIDTH));
+    SAYS("caught up");
+    FAILS(PST_E_LATE, pst_run(s, x, 1, y));
+    FAILS(PST_E_LATE, pst_settle(s, 0, &left));
+    FAILS(PST_E_LATE, pst_warm(s));
+    FAILS(PST_E_LATE, pst_stream_reset(s));
+    FAILS(PST_E_LATE, pst_stream_save(s, state, sizeof state));
+    FAILS(PST_E_LATE, pst_stream_clone(s, &out));
+    FAILS(PST_E_LATE, pst_stream_open(e, NULL, &out));
+    assert_true(left == 99 && !out && y[0] == 7);
+}
+
+/* Calls until the engine answers again. */
+static void until_caught_up(pst_stream *s) {
+    pst_status status;
+    while ((status = pst_warm(s)) == PST_E_LATE)
+        sched_yield();
+    OK(status);
+}
+
+static void late_at(const char *format, uint32_t cores, int caller, uint32_t held, int settled) {
+    pst_model *m = model_make(WIDTH, parts, 3, 4, 1.5);
+    pst_program *p = model_program(m, format);
+    float *x = model_normals(3, STEPS * WIDTH), expect[WIDTH], y[WIDTH], untouched[WIDTH];
+    pst_engine *one = engine_of(p, 1, PST_CALLER_CORE, 0), *e = engine_of(p, cores, caller, 2000);
+    pst_stream *right = model_stream(one), *s = model_stream(e), *other = model_stream(e),
+               *right_other = model_stream(one);
+    memset(untouched, 0x33, sizeof untouched);
+    for (int t = 0; t < STEPS; t++) {
+        step(right, x, t, expect);
+        if (t % 8 == 5) {
+            memcpy(y, untouched, sizeof y);
+            hold(e, held, 1);
+            FAILS(PST_E_LATE, pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH));
+            SAYS("within 2000 us");
+            assert_memory_equal(y, untouched, sizeof y);
+            all_refused(e, s);
+            if (t % 16 == 5)
+                all_refused(e, other);
+            hold(e, held, 0);
+            until_caught_up(s);
+            if (t % 16 == 5) { /* something else first */
+                float wrong[WIDTH], same[WIDTH];
+                step(other, x, t, wrong);
+                step(right_other, x, t, same);
+                assert_memory_equal(wrong, same, sizeof same);
+            }
+        }
+        pst_status status; /* on a busy machine a step may really be late */
+        while ((status = pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH)) == PST_E_LATE)
+            sched_yield();
+        OK(status);
+        if (memcmp(y, expect, sizeof y) != 0)
+            fail_msg("%s on %u cores, caller %d, core %u held: step %d differs", format, cores, caller, held, t);
+        if (settled) {
+            OK(pst_settle(s, 0, NULL));
+            OK(pst_settle(right, 0, NULL));
+        }
+    }
+    pst_stream_close(s);
+    pst_stream_close(other);
+    pst_stream_close(right);
+    pst_stream_close(right_other);
+    pst_engine_close(e);
+    pst_engine_close(one);
+    pst_program_free(p);
+    pst_model_free(m);
+    free(x);
+}
+
+static void test_late(void **unused) {
+    (void)unused;
+    for (int f = 0; f < MODEL_FORMATS; f++) {
+        late_at(model_formats[f], 2, PST_CALLER_CORE, 1, f % 2);
+        late_at(model_formats[f], 3, PST_CALLER_CORE, 1 + (uint32_t)f % 2, (f + 1) % 2);
+        late_at(model_formats[f], 2, PST_CALLER_APART, (uint32_t)f % 2, f % 2);
+    }
+}
+
+static void *let_go(void *engine) {
+    usleep(20000);
+    hold(engine, 1, 0);
+    return NULL;
+}
+
+/* A late engine's streams and itself can be closed: that waits for the core. */
+static void test_close_while_late(void **unused) {
+    (void)unused;
+    pst_model *m = model_make(WIDTH, parts, 3, 4, 1.5);
+    pst_program *p = model_program(m, "w8a8");
+    float x[WIDTH] = {1}, y[WIDTH];
+    for (int k = 0; k < 4; k++) {
+        pthread_t thread;
+        pst_engine *e = engine_of(p, 2, PST_CALLER_CORE, 1000);
+        pst_stream *s = model_stream(e), *other = model_stream(e);
+        hold(e, 1, 1);
+        FAILS(PST_E_LATE, pst_step(s, x, WIDTH, y, WIDTH));
+        assert_int_equal(pthread_create(&thread, NULL, let_go, e), 0);
+        if (k & 1)
+            pst_stream_close(s);
+        if (k & 2)
+            pst_stream_close(other);
+        pst_engine_close(e);
+        pthread_join(thread, NULL);
+        if (!(k & 1))
+            pst_stream_close(s);
+        if (!(k & 2)) {
+            FAILS(PST_E_CLOSED, pst_step(other, x, WIDTH, y, WIDTH));
+            pst_stream_close(other);
+        }
+    }
+    pst_program_free(p);
+    pst_model_free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_late), cmocka_unit_test(test_close_while_late)};
+    alarm(250); /* a hang is a failure */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
