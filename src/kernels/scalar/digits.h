@@ -4,14 +4,13 @@ typedef struct {
     float scale;
 } sums_context;
 
-static sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
+static void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
     (void)s;
-    sums_context c = {.scale = x->scale};
-    c.digit[0] = x->code;
+    c->scale = x->scale;
+    c->digit[0] = x->code;
 #if DIGITS == 2
-    c.digit[1] = x->low;
+    c->digit[1] = x->low;
 #endif
-    return c;
 }
 
 static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
@@ -29,7 +28,8 @@ static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_
 
 static void sums_ahead(const psti_operand *x, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
                        const psti_ahead *ahead, psti_partial *begun) {
-    sums_context c = sums_begin(x, s);
+    sums_context c;
+    sums_begin(&c, x, s);
     memset(begun, 0, sizeof *begun);
     sums_part(&c, tiles, ahead->from, ahead->to, s, vectors, begun);
 }

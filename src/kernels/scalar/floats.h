@@ -4,9 +4,9 @@ typedef struct {
     const code_type *code;
 } sums_context;
 
-static sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
+static void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
     (void)s;
-    return (sums_context){x->code};
+    c->code = x->code;
 }
 
 /* The product of the inputs [from, to) of one range and one lane, added to `sum`: the encoding's own. */
@@ -31,7 +31,8 @@ static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_
 
 static void sums_ahead(const psti_operand *x, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
                        const psti_ahead *ahead, psti_partial *begun) {
-    sums_context c = sums_begin(x, s);
+    sums_context c;
+    sums_begin(&c, x, s);
     memset(begun, 0, sizeof *begun);
     for (uint32_t r = 0; r < PSTI_RANGES; r++)
         one_range(&c, tiles, s->border[r], psti_ahead_reached(s, ahead, r), vectors, r, begun);

@@ -2,7 +2,7 @@
  * ENCODING_NUMBER, vector.h and math.h, and
  *
  * sums_context: what is computed once a call
- * sums_begin(operand, shape): that
+ * sums_begin(context, operand, shape): that
  * sums_whole(context, tiles, shape, vectors, value, cell, ahead, begun): the product of a whole block, one value a
  *     lane; the stages of `cell`, another block's, in between, unless it is NULL. Where `begun` is not NULL, it holds
  *     the sums of the inputs of `ahead`
@@ -59,7 +59,8 @@ static inline void NAME(lstm_narrow)(const sums_context *context, const psti_lay
 void NAME(lstm)(const psti_layer_args *a) {
     const psti_shape *s = a->shape;
     size_t bytes = psti_block_bytes(s, ENCODING_NUMBER, 0);
-    sums_context context = sums_begin(&a->x, s);
+    sums_context context;
+    sums_begin(&context, &a->x, s);
     uint32_t wide_last = a->last < s->wide ? a->last : s->wide;
     if (a->first < wide_last) {
         vf value[PSTI_GATES];
@@ -79,7 +80,8 @@ void NAME(lstm)(const psti_layer_args *a) {
 
 void NAME(linear)(const psti_layer_args *a) {
     size_t bytes = psti_block_bytes(a->shape, ENCODING_NUMBER, 0);
-    sums_context context = sums_begin(&a->x, a->shape);
+    sums_context context;
+    sums_begin(&context, &a->x, a->shape);
     for (uint32_t b = a->first; b < a->last; b++) {
         vf value[1];
         sums_whole(&context, a->tiles + b * bytes, a->shape, 1, value, NULL, &a->ahead, psti_ahead_partial(a, b));
@@ -103,7 +105,8 @@ void NAME(ahead)(const psti_layer_args *a, uint32_t block) {
 static inline void NAME(settle_block)(const psti_settle_args *a, const unsigned char *tiles, uint32_t vector,
                                       const uint32_t vectors) {
     vf value[PSTI_GATES];
-    sums_context context = sums_begin(&a->h, a->shape);
+    sums_context context;
+    sums_begin(&context, &a->h, a->shape);
     if (a->from == 0 && a->to == a->shape->padded_inputs) {
         sums_whole(&context, tiles, a->shape, vectors, value, NULL, NULL, NULL);
     } else {

@@ -4,8 +4,9 @@
  *   w8, w8_load(tiles)       16 lanes x 4 weights
  *   quad, quad_load(digits)  4 digits for all lanes
  *   quad_dot(sum, w8, quad)  sum + w . d in each lane, wrapping
- *   QUAD_OFFSET              what the build's adapt added to each weight: sums carry that times the sum of the digits
- *   digit_sum(d, n)          the sum of the digits, where QUAD_OFFSET is not 0 */
+ *   QUAD_OFFSET              0, or: sums have QUAD_OFFSET times digit_sum too much (what the build's adapt added to
+ *                            each weight; or 1)
+ *   digit_sum(d, n)          the sum of the digits, or of those that quad_dot's way makes too much of */
 
 typedef struct {
     const int8_t *digit[DIGITS]; /* high first */
@@ -13,15 +14,14 @@ typedef struct {
     float scale;
 } sums_context;
 
-static inline sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
-    sums_context c = {.scale = x->scale};
-    c.digit[0] = x->code;
+static inline void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
+    c->scale = x->scale;
+    c->digit[0] = x->code;
 #if DIGITS == 2
-    c.digit[1] = x->low;
+    c->digit[1] = x->low;
 #endif
     for (int d = 0; d < DIGITS; d++)
-        c.offset[d] = QUAD_OFFSET ? QUAD_OFFSET * digit_sum(c.digit[d], s->padded_inputs) : 0;
-    return c;
+        c->offset[d] = QUAD_OFFSET ? QUAD_OFFSET * digit_sum(c->digit[d], s->padded_inputs) : 0;
 }
 
 /* Adds the inputs [from, to) (multiples of 4): `ways` groups of inputs side by side, each with sums of its own. */
