@@ -13,6 +13,13 @@ typedef struct {
     __m256 a, b;
 } vf;
 
+/* 16 registers hold the 8 sums of a wide block and what one step needs, if the compiler is kept from two things. gcc
+ * begins all steps of a group before it ends any: a vector's step ends where this stands. */
+#define PSTI_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
+/* And it gives registers to what lives across the loops, and keeps the sums of the loop in memory: v is in memory here,
+ * so that a loop's sums are other variables. */
+#define PSTI_PARK(v) __asm__ volatile("" : "+m"(v))
+
 #define BOTH(expression_a, expression_b) ((vf){(expression_a), (expression_b)})
 
 static inline vf vf_load(const float *p) {

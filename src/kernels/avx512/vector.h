@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "kernels/kernels.h"
 
+#define PSTI_PARK(v) (void)0 /* avx2/vector.h: here are registers enough */
 typedef __m512 vf;
 
 static inline vf vf_load(const float *p) {

@@ -3,6 +3,7 @@
  *   STEP                  inputs of one step: 1 (f32) or 2 (bf16)
  *   step_operand, step_load(code, input)   the step's activations in all lanes
  *   step_add(sum, weights, activations)    one step of one vector
+ * and its vector.h PSTI_PARK(sum), which puts a sum into memory between loops where registers are few.
  * A wide block takes its ranges in turn: its four chains (one a gate) hide most of an FMA's latency, and the block is
  * read as one stream. Two ranges side by side have twice the chains, but read two streams, and that cost a tenth where
  * the weights come from L3 (3x256, bf16, Zen 4). A narrow block has one chain a range, so it takes all four side by
@@ -13,9 +14,9 @@ typedef struct {
     const void *code;
 } sums_context;
 
-static inline sums_context sums_begin(const psti_operand *x, const psti_shape *s) {
+static inline void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
     (void)s;
-    return (sums_context){x->code};
+    c->code = x->code;
 }
 
 /* `ranges` ranges side by side, `steps` steps each, range r from input from[r]. */
@@ -25,17 +26,32 @@ static inline __attribute__((always_inline)) void sums_side_by_side(const void *
                                                                     vf sum[][PSTI_GATES]) {
     const size_t stride = (size_t)vectors * PSTI_LANES * 4;
     const unsigned char *w[PSTI_RANGES];
+    vf here[PSTI_RANGES][PSTI_GATES];
     for (uint32_t r = 0; r < ranges; r++)
         w[r] = tiles + from[r] / STEP * stride;
+#pragma GCC unroll 4
+    for (uint32_t r = 0; r < ranges; r++)
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++) {
+            PSTI_PARK(sum[r][v]);
+            here[r][v] = sum[r][v];
+        }
     for (uint32_t i = 0; i < steps; i++) {
 #pragma GCC unroll 4
         for (uint32_t r = 0; r < ranges; r++) {
             step_operand x = step_load(code, from[r] + i * STEP);
 #pragma GCC unroll 4
             for (uint32_t v = 0; v < vectors; v++)
-                sum[r][v] = step_add(sum[r][v], w[r] + i * stride + (size_t)v * PSTI_LANES * 4, x);
+                here[r][v] = step_add(here[r][v], w[r] + i * stride + (size_t)v * PSTI_LANES * 4, x);
         }
     }
+#pragma GCC unroll 4
+    for (uint32_t r = 0; r < ranges; r++)
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < vectors; v++) {
+            sum[r][v] = here[r][v];
+            PSTI_PARK(sum[r][v]);
+        }
 }
 
 /* The inputs [from, to) of one range. */
