@@ -81,12 +81,12 @@ static inline vf vf_where_less(vf p, vf q, vf x, vf y) {
     return BOTH(_mm256_blendv_ps(y.a, x.a, _mm256_cmp_ps(p.a, q.a, _CMP_LT_OQ)),
                 _mm256_blendv_ps(y.b, x.b, _mm256_cmp_ps(p.b, q.b, _CMP_LT_OQ)));
 }
-static inline __m256 psti_flush8(__m256 v, __m256i least) {
-    return _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(least, _mm256_castps_si256(psti_abs8(v)))), v);
+static inline __m256 psti_flush8(__m256 v, __m256i below) {
+    return _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_castps_si256(psti_abs8(v)), below)), v);
 }
 static inline vf vf_flush(vf x, float least) {
-    __m256i bound = _mm256_set1_epi32((int32_t)psti_bits(least));
-    return BOTH(psti_flush8(x.a, bound), psti_flush8(x.b, bound));
+    __m256i below = _mm256_set1_epi32((int32_t)psti_bits(least) - 1); /* the largest that is flushed */
+    return BOTH(psti_flush8(x.a, below), psti_flush8(x.b, below));
 }
 /* 32-bit integers of both halves as 16-bit ones, in order; values fit. */
 static inline __m256i psti_narrow16(__m256i a, __m256i b) {
