@@ -12,10 +12,7 @@ PSTI_TARGET("avx2,fma")
 #define BUILD avx2
 #define ENCODING w8a16
 #define ENCODING_NUMBER PSTI_W8A16
-#define DIGITS 2
 
-#include "kernels/avx2/quad.h"
-
-#include "kernels/template/w8.h"
+#include "kernels/avx2/words.h"
 
 PSTI_TARGET_END
