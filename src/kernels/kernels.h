@@ -40,7 +40,8 @@ typedef struct {
     float a8_multiplier;  /* 127 / scale */
 } psti_sink;
 
-/* Sums of a block that is not done in one call: range accumulators, or S1 and S0. */
+/* Sums of a block that is not done in one call: range accumulators, or what a level's integer kernels make S1 and S0
+ * of. Only kernels of the same level read them. */
 typedef struct {
     _Alignas(64) uint32_t word[PSTI_RANGES][PSTI_GATES][PSTI_LANES];
 } psti_partial;
