@@ -11,3 +11,5 @@ set(ENV{PKG_CONFIG_LIBDIR} "${PENSTOCK_ARM64_SYSROOT}/usr/lib/aarch64-linux-gnu/
 set(ENV{PKG_CONFIG_SYSROOT_DIR} "${PENSTOCK_ARM64_SYSROOT}")
 set(CMAKE_FIND_ROOT_PATH "${PENSTOCK_ARM64_SYSROOT}")
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+# Debian puts headers that differ between machines (hwloc's configuration) here; only a native compiler looks by itself.
+set(CMAKE_C_FLAGS_INIT "-isystem ${PENSTOCK_ARM64_SYSROOT}/usr/include/aarch64-linux-gnu")
