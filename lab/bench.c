@@ -30,8 +30,23 @@ static void report(const lab_bench *b, const char *stage, const char *model, con
     b->options->report(NULL, fmin((now() - b->start) / b->options->budget_s, 0.99), text);
 }
 
-/* A format that the library does not know should be refused before minutes have gone into the others. */
-static int check_formats(const lab_options *o) {
+/* Numbers of cores that the library refuses on this machine. */
+static int check_cores(const lab_options *o, const pst_program *program) {
+    for (uint32_t i = 0; i < o->cores.count; i++) {
+        pst_engine_options e;
+        pst_engine *engine = NULL;
+        PST_INIT(e);
+        e.cores = (uint32_t)strtoul(o->cores.item[i], NULL, 10);
+        e.level = o->level;
+        if (pst_engine_open(program, &e, &engine) != PST_OK)
+            return lab_fail_library("--cores");
+        pst_engine_close(engine);
+    }
+    return 0;
+}
+
+/* What the library does not know or have should be refused before minutes have gone into the rest. */
+static int check(const lab_options *o) {
     const lab_shape least = {"the least model", 1, 4, 4, 1};
     pst_model *model = NULL;
     int result = lab_model_create(&least, o->seed, &model);
@@ -43,46 +58,59 @@ static int check_formats(const lab_options *o) {
         c.flags = PST_COMPILE_UNCERTIFIED;
         if (pst_compile(model, &c, &program) != PST_OK)
             result = lab_fail_library("--formats");
+        else if (i == 0)
+            result = check_cores(o, program);
         pst_program_free(program);
     }
     pst_model_free(model);
     return result;
 }
 
-static int open_cells(lab_bench *b, lab_subject *s) {
+static int open_programs(lab_bench *b, lab_subject *s) {
     const lab_options *o = b->options;
     uint32_t formats = s->model ? o->formats.count : 1;
     for (uint32_t f = 0; f < formats; f++) {
-        for (uint32_t c = 0; c < o->cores.count; c++) {
-            lab_cell *cell = &b->cells[b->cell_count];
-            const char *format = s->model ? o->formats.item[f] : NULL;
-            report(b, "compiling", s->name, format ? format : "");
-            if (lab_cell_open(s, format, (uint32_t)strtoul(o->cores.item[c], NULL, 10), o, cell))
-                return -1;
-            b->cell_count++;
-            if (s->model && strcmp(cell->format, "bf16") == 0)
-                s->bf16_rms = cell->errors.rms;
-        }
+        lab_program *program = &b->programs[b->program_count];
+        const char *format = s->model ? o->formats.item[f] : NULL;
+        report(b, "compiling", s->name, format ? format : "");
+        if (lab_program_open(s, format, o, program))
+            return -1;
+        b->program_count++;
+        if (s->model && strcmp(program->format, "bf16") == 0)
+            s->bf16_rms = program->errors.rms;
     }
     return lab_subject_bf16(s, o);
 }
 
-static int open_all(lab_bench *b) {
+static int open_subjects(lab_bench *b) {
     const lab_options *o = b->options;
     b->subjects = calloc(o->models.count, sizeof *b->subjects);
+    b->programs = calloc((size_t)o->models.count * o->formats.count, sizeof *b->programs);
     b->cells = calloc((size_t)o->models.count * o->formats.count * o->cores.count, sizeof *b->cells);
-    if (!b->subjects || !b->cells)
+    if (!b->subjects || !b->programs || !b->cells)
         return lab_fail_memory();
-    if (check_formats(o))
+    if (check(o))
         return -1;
     for (uint32_t i = 0; i < o->models.count; i++) {
         report(b, "reference of", o->models.item[i], "");
         if (lab_subject_open(o->models.item[i], o, &b->subjects[i]))
             return -1;
         b->subject_count++;
-        if (open_cells(b, &b->subjects[i]))
+        if (open_programs(b, &b->subjects[i]))
             return -1;
     }
+    return 0;
+}
+
+static int open_cells(lab_bench *b) {
+    const lab_options *o = b->options;
+    for (uint32_t p = 0; p < b->program_count; p++)
+        for (uint32_t c = 0; c < o->cores.count; c++) {
+            uint32_t cores = (uint32_t)strtoul(o->cores.item[c], NULL, 10);
+            if (lab_cell_open(&b->programs[p], cores, o, &b->cells[b->cell_count]))
+                return -1;
+            b->cell_count++;
+        }
     return 0;
 }
 
@@ -95,9 +123,9 @@ static int run_rounds(lab_bench *b, double seconds) {
         lab_cell *cell = &b->cells[i % b->cell_count];
         uint64_t goal = o->inferences * (i / b->cell_count + 1) / LAB_ROUNDS;
         double share = fmax(end - now(), 0) / (slices - i);
-        report(b, "measuring", cell->subject->name, cell->format);
-        if (goal > cell->step.count && lab_cell_slice(cell, &b->clock, o, goal - cell->step.count,
-                                                      lab_ticks() + lab_ticks_of(&b->clock, share * 1e6)))
+        report(b, "measuring", cell->program->subject->name, cell->program->format);
+        if (goal > cell->step.count &&
+            lab_cell_slice(cell, &b->clock, o, goal - cell->step.count, lab_ticks_of(&b->clock, share * 1e6)))
             return -1;
     }
     return 0;
@@ -115,9 +143,12 @@ int lab_bench_run(const lab_options *o, lab_bench *b) {
     lab_clock_open(&b->clock);
     if (pst_host_measure(fmin(HOST_SHARE * o->budget_s, HOST_MOST_S), o->level, &b->host) != PST_OK)
         return lab_fail_library("the host");
-    int result = open_all(b);
+    int result = open_subjects(b);
     if (!result) {
         lab_clock_calibrate(&b->clock);
+        result = open_cells(b);
+    }
+    if (!result) {
         b->setup_s = now() - b->start;
         result = run_rounds(b, fmax(o->budget_s - b->setup_s, ROUNDS_SHARE * o->budget_s));
         b->measure_s = now() - b->start - b->setup_s;
@@ -131,9 +162,12 @@ int lab_bench_run(const lab_options *o, lab_bench *b) {
 void lab_bench_free(lab_bench *b) {
     for (uint32_t i = 0; i < b->cell_count; i++)
         lab_cell_close(&b->cells[i]);
+    for (uint32_t i = 0; i < b->program_count; i++)
+        lab_program_close(&b->programs[i]);
     for (uint32_t i = 0; i < b->subject_count; i++)
         lab_subject_close(&b->subjects[i]);
     free(b->cells);
+    free(b->programs);
     free(b->subjects);
     memset(b, 0, sizeof *b);
 }

@@ -1,4 +1,4 @@
-/* A whole run: subjects, their cells, and ten rounds over all of them. */
+/* A whole run: subjects, their programs and cells, and ten rounds over all of them. */
 #ifndef LAB_BENCH_H
 #define LAB_BENCH_H
 
@@ -8,6 +8,8 @@ typedef struct {
     const lab_options *options;
     lab_subject *subjects;
     uint32_t subject_count;
+    lab_program *programs;
+    uint32_t program_count;
     lab_cell *cells;
     uint32_t cell_count;
     lab_clock clock;

@@ -30,8 +30,15 @@ static double slow(const lab_histogram *h) {
     return h->count ? lab_histogram_above(h, SLOW * (double)lab_histogram_at(h, 0.5)) : NAN;
 }
 
+static double first_step(const lab_bench *b, const lab_cell *cell) {
+    double us[LAB_ROUNDS];
+    for (uint32_t i = 0; i < cell->openings; i++)
+        us[i] = lab_us(&b->clock, cell->first[i]);
+    return median(us, cell->openings);
+}
+
 static void errors(const lab_cell *cell, lab_figures *f) {
-    const pst_certificate *c = &cell->errors;
+    const pst_certificate *c = &cell->program->errors;
     f->error_steps = c->steps * c->sequences;
     f->input_kind = "none";
     f->max_abs = f->rms = f->relative_rms = f->rms_ratio_bf16 = NAN;
@@ -40,11 +47,11 @@ static void errors(const lab_cell *cell, lab_figures *f) {
     f->max_abs = c->max_abs;
     f->rms = c->rms;
     f->relative_rms = c->relative_rms;
-    f->rms_ratio_bf16 = c->rms / cell->subject->bf16_rms;
+    f->rms_ratio_bf16 = c->rms / cell->program->subject->bf16_rms;
     f->error_seed = c->seed;
-    f->input_kind = cell->subject->model ? "normal"
-                    : c->from_caller     ? "certificate, calibration"
-                                         : "certificate, noise";
+    f->input_kind = cell->program->subject->model ? "normal"
+                    : c->from_caller              ? "certificate, calibration"
+                                                  : "certificate, noise";
 }
 
 void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
@@ -63,12 +70,15 @@ void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
         .interval_us = percentile(b, &cell->interval, 0.5),
         .spacing_us = percentile(b, &cell->spacing, 0.5) / b->options->burst,
         .floor_us = 1e-3 * median(cell->floor_ns, cell->floors) + b->clock.pair_us,
-        .first_us = lab_us(&b->clock, cell->first),
+        .read_us = 1e-3 * median(cell->read_ns, cell->floors),
+        .hop_us = cell->hops ? 1e-3 * median(cell->hop_ns, cell->floors) : NAN,
+        .open_ms = 1e3 * median(cell->open_s, cell->openings),
+        .first_us = first_step(b, cell),
     };
     f->over_floor = f->p50_us / f->floor_us;
     f->saturated = f->interval_us > b->options->spacing_us;
     errors(cell, f);
-    if (cell->subject->model)
+    if (cell->program->subject->model)
         f->error_seed = b->options->seed;
 }
 

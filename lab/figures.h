@@ -12,9 +12,10 @@ typedef struct {
     double read_p_slow;         /* of the bare reads behind the floor: the memory's own tail */
     double interval_us;         /* respond and settle, back to back, median */
     double spacing_us;          /* from start to start, as it came out, median; of a burst, a step's share */
-    double floor_us;            /* the bare read of the critical weights, and the pair of clock readings */
+    double floor_us;            /* the bare read of the critical weights, the hops, and the pair of clock readings */
+    double read_us, hop_us;     /* of it: the read, and one hop; NaN on one core */
     double over_floor;          /* p50 / floor */
-    double first_us;            /* the first step after opening */
+    double open_ms, first_us;   /* opening engine and stream, and the first step after it: medians of the openings */
     int saturated;              /* the spacing asked for is shorter than the interval */
     double max_abs, rms, relative_rms;
     double rms_ratio_bf16;  /* rms / that of bf16 */

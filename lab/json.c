@@ -128,8 +128,21 @@ static void put_error(json_t *o, const lab_bench *b, const lab_figures *f) {
     put(o, "relative_rms_error", number(f->relative_rms));
 }
 
+static void put_cores(json_t *o, const lab_cell *cell, const lab_figures *f) {
+    json_t *cpus = json_array();
+    for (uint32_t i = 0; i < cell->cores && i < LAB_CORES_MOST; i++)
+        json_array_append_new(cpus, cell->cpus[i] == UINT32_MAX ? json_null() : whole(cell->cpus[i]));
+    put(o, "cpus", cpus);
+    put(o, "idle", json_string(cell->idle));
+    put(o, "openings", whole(cell->openings));
+    put(o, "read_us", number(f->read_us));
+    put(o, "hops", whole(cell->hops));
+    put(o, "hop_us", number(f->hop_us));
+    put(o, "retouched_bytes", whole(cell->retouched_bytes));
+}
+
 static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *cell) {
-    const lab_subject *s = cell->subject;
+    const lab_subject *s = cell->program->subject;
     lab_figures f;
     json_t *o = json_object();
     lab_figures_of(b, cell, &f);
@@ -139,7 +152,7 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "input", whole(s->inputs));
     put(o, "output", whole(s->outputs));
     put(o, "parameters", whole(s->parameters));
-    put(o, "format", json_string(cell->format));
+    put(o, "format", json_string(cell->program->format));
     put(o, "cores", whole(cell->cores));
     put(o, "level", json_string(cell->level));
     put_latency(o, b, cell, &f);
@@ -151,16 +164,17 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "p50_over_floor", number(f.over_floor));
     put(o, "read_p_slow", number(f.read_p_slow));
     put(o, "first_us", number(f.first_us));
-    put(o, "open_s", number(cell->open_s));
-    put(o, "compile_s", cell->compile_s > 0 ? number(cell->compile_s) : json_null());
-    put(o, "critical_bytes", whole(cell->info.critical_bytes));
-    put(o, "settle_bytes", whole(cell->info.settle_bytes));
-    put(o, "padding_bytes", whole(cell->info.padding_bytes));
-    put(o, "page_bytes", whole(cell->engine_info.page_bytes));
-    put(o, "locked_bytes", whole(cell->engine_info.locked_bytes));
+    put(o, "open_s", number(1e-3 * f.open_ms));
+    put(o, "compile_s", cell->program->compile_s > 0 ? number(cell->program->compile_s) : json_null());
+    put(o, "critical_bytes", whole(cell->program->info.critical_bytes));
+    put(o, "settle_bytes", whole(cell->program->info.settle_bytes));
+    put(o, "padding_bytes", whole(cell->program->info.padding_bytes));
+    put(o, "page_bytes", whole(cell->page_bytes));
+    put(o, "locked_bytes", whole(cell->locked_bytes));
     put(o, "error_steps", whole(f.error_steps));
     put(o, "error_seed", whole(f.error_seed));
     put(o, "anchors", anchors(a, s->name));
+    put_cores(o, cell, &f);
     return o;
 }
 

@@ -51,7 +51,7 @@ static axis find_axis(const lab_bench *b, const lab_anchors *a) {
         least = fmin(least, fmin(f.floor_us, lab_us(&b->clock, lab_histogram_at(&cell->step, 0))));
         most = fmax(most, fmax(f.max_us, lab_us(&b->clock, cell->twin.largest)));
         for (size_t k = 0; k < a->columns; k++) {
-            double us = centre(a, k, cell->subject->name);
+            double us = centre(a, k, cell->program->subject->name);
             least = isnan(us) ? least : fmin(least, us);
             most = isnan(us) ? most : fmax(most, us);
         }
@@ -122,7 +122,7 @@ static void print_row(const lab_bench *b, const lab_anchors *a, const lab_cell *
                       FILE *to) {
     uint64_t steps[BINS], twins[BINS], most = 1;
     lab_figures f;
-    const char *slash = strrchr(cell->subject->name, '/');
+    const char *slash = strrchr(cell->program->subject->name, '/');
     const double base = top + BARS;
     lab_figures_of(b, cell, &f);
     fill_bins(b, &cell->step, x, steps);
@@ -132,16 +132,17 @@ static void print_row(const lab_bench *b, const lab_anchors *a, const lab_cell *
         most = twins[i] > most ? twins[i] : most;
     }
     fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-weight=\"bold\">", LEFT - 10, base - 18);
-    print_text(slash ? slash + 1 : cell->subject->name, to);
+    print_text(slash ? slash + 1 : cell->program->subject->name, to);
     fprintf(to, "</text>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %u core%s</text>\n", LEFT - 10, base - 4,
-            cell->format, cell->cores, cell->cores > 1 ? "s" : "");
+            cell->program->format, cell->cores, cell->cores > 1 ? "s" : "");
     fprintf(to, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#999\"/>\n", LEFT, LEFT + PANEL, base,
             base);
     print_bars(steps, most, base, to);
     print_outline(twins, most, base, to);
     print_line(x, f.floor_us, top, base, FLOOR_COLOUR, "", to);
     for (size_t k = 0; k < a->columns; k++)
-        print_line(x, centre(a, k, cell->subject->name), top + 12, base, anchor_colours[k % ANCHOR_COLOURS], "3 2", to);
+        print_line(x, centre(a, k, cell->program->subject->name), top + 12, base, anchor_colours[k % ANCHOR_COLOURS],
+                   "3 2", to);
     fprintf(to, "<text x=\"%d\" y=\"%.1f\">p50 %.2f, p99 %.2f us</text>\n", LEFT + PANEL + 10, base - 18, f.p50_us,
             f.p99_us);
     fprintf(to, "<text x=\"%d\" y=\"%.1f\">max %.1f us%s</text>\n", LEFT + PANEL + 10, base - 4, f.max_us,

@@ -4,6 +4,7 @@
 
 #include "lab/cell.h"
 #include "lab/error.h"
+#include "lab/step.h"
 #include "lab/twin.h"
 
 /* Other cells ran before this one and took its place in the caches. A slice therefore begins with a fixed number of
@@ -13,27 +14,12 @@ enum { UNTIMED = 16, BACK_TO_BACK = 32, LEAST_SAMPLES = 4 };
 #define FLOOR_US 10000.0
 enum { FLOOR_LEAST = 5, FLOOR_MOST = 201 };
 
-/* One step with an input it has not seen for a while, written to the caller's buffer just before, as a caller would. */
-static inline pst_status step(lab_cell *cell, uint64_t *began, uint64_t *ended) {
-    const lab_subject *s = cell->subject;
-    memcpy(cell->x, s->x + cell->at * s->inputs, s->inputs * sizeof *cell->x);
-    cell->at = (cell->at + 1) % LAB_INPUTS;
-    *began = lab_ticks();
-    pst_status status = pst_step(cell->stream, cell->x, s->inputs, cell->y, s->outputs);
-    *ended = lab_ticks();
-    return status;
-}
-
-static inline pst_status settle(lab_cell *cell) {
-    return pst_settle(cell->stream, 0, NULL);
-}
-
 /* Steps that are not samples, at the pace of those that follow. *median: theirs. */
 static pst_status untimed(lab_cell *cell, uint64_t spacing, uint64_t *median) {
     uint64_t took[UNTIMED], began, ended;
     for (int i = 0; i < UNTIMED; i++) {
-        pst_status status = step(cell, &began, &ended);
-        if (status != PST_OK || (status = settle(cell)) != PST_OK)
+        pst_status status = lab_step(cell, &began, &ended);
+        if (status != PST_OK || (status = lab_settle(cell)) != PST_OK)
             return status;
         took[i] = ended - began;
         lab_wait_until(began + spacing);
@@ -56,8 +42,8 @@ static pst_status fit_twin(lab_cell *cell, uint64_t spacing) {
 static pst_status back_to_back(lab_cell *cell) {
     for (int i = 0; i < BACK_TO_BACK; i++) {
         uint64_t began, ended;
-        pst_status status = step(cell, &began, &ended);
-        if (status != PST_OK || (status = settle(cell)) != PST_OK)
+        pst_status status = lab_step(cell, &began, &ended);
+        if (status != PST_OK || (status = lab_settle(cell)) != PST_OK)
             return status;
         lab_histogram_add(&cell->interval, lab_ticks() - began);
     }
@@ -68,14 +54,14 @@ static pst_status back_to_back(lab_cell *cell) {
 static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o) {
     uint64_t began = 0, ended, start = 0;
     for (uint32_t i = 0; i < o->burst; i++) {
-        pst_status status = step(cell, &began, &ended);
+        pst_status status = lab_step(cell, &began, &ended);
         if (status != PST_OK)
             return status;
         lab_histogram_add(&cell->step, ended - began);
         if (i == 0)
             start = began;
     }
-    pst_status status = settle(cell);
+    pst_status status = lab_settle(cell);
     if (status != PST_OK)
         return status;
     for (uint32_t i = 0; i < o->burst; i++)
@@ -98,12 +84,18 @@ static pst_status measure_floor(lab_cell *cell, const lab_clock *clock, const la
     pst_status status = pst_engine_floor(cell->engine, (uint32_t)repeats, o->spacing_us, &read);
     cell->read_slow += status == PST_OK ? read.p_slow * repeats : 0;
     cell->reads += status == PST_OK ? repeats : 0;
-    if (status == PST_OK && cell->floors < LAB_ROUNDS)
-        cell->floor_ns[cell->floors++] = read.read_ns;
-    return status;
+    if (status != PST_OK || cell->floors == LAB_ROUNDS)
+        return status;
+    cell->hops = read.hops;
+    cell->read_ns[cell->floors] = read.read_ns;
+    cell->hop_ns[cell->floors] = read.hop_ns;
+    cell->floor_ns[cell->floors++] = read.floor_ns;
+    return PST_OK;
 }
 
-int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples, uint64_t until) {
+/* What needs the engine. */
+static pst_status measure(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples,
+                          uint64_t until) {
     const uint64_t spacing = lab_ticks_of(clock, o->spacing_us), before = cell->step.count;
     pst_status status = back_to_back(cell);
     if (status == PST_OK)
@@ -112,7 +104,15 @@ int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o,
     while (status == PST_OK && cell->step.count - before < samples &&
            (cell->step.count - before < LEAST_SAMPLES || (int64_t)(lab_ticks() - until) < 0))
         status = sample(cell, spacing, o);
-    if (status == PST_OK)
-        status = measure_floor(cell, clock, o);
-    return status == PST_OK ? 0 : lab_fail_library(cell->subject->name);
+    return status == PST_OK ? measure_floor(cell, clock, o) : status;
+}
+
+int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples, uint64_t ticks) {
+    const uint64_t start = lab_ticks();
+    if (lab_cell_start(cell, o))
+        return -1;
+    int result =
+        measure(cell, clock, o, samples, start + ticks) == PST_OK ? 0 : lab_fail_library(cell->program->subject->name);
+    lab_cell_stop(cell);
+    return result;
 }

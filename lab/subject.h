@@ -1,4 +1,4 @@
-/* A subject: one model with the inputs it is given and the float64 answers to them. Its cells share it. */
+/* A subject: one model with the inputs it is given and the float64 answers to them. Its programs share it. */
 #ifndef LAB_SUBJECT_H
 #define LAB_SUBJECT_H
 
@@ -30,10 +30,10 @@ void lab_subject_close(lab_subject *s);
 
 /* Compiles a model by name into a format, calibrated. *seconds: how long it took. */
 int lab_subject_compile(const lab_subject *s, const char *format, pst_program **out, double *seconds);
-/* Runs the first inputs through a stream in its initial state and compares; the stream is reset. A .pstk has no model
- * to compare with: its certificate is taken, and *out says in `steps` 0 where it has none. */
-int lab_subject_errors(const lab_subject *s, pst_stream *stream, pst_certificate *out);
-/* Finds bf16_rms where no cell has. */
+/* Runs the first inputs through a program on one core and compares. A .pstk has no model to compare with: its
+ * certificate is taken, and *out says in `steps` 0 where it has none. */
+int lab_subject_errors(const lab_subject *s, const pst_program *program, const char *level, pst_certificate *out);
+/* Finds bf16_rms where no program has. */
 int lab_subject_bf16(lab_subject *s, const lab_options *o);
 
 #endif

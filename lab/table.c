@@ -89,15 +89,16 @@ static void print_machine(const lab_bench *b, int markdown, FILE *to) {
     fprintf(to, "\n\n");
 }
 
-static const char *name_of(const lab_cell *cell) {
-    const char *slash = strrchr(cell->subject->name, '/');
-    return slash ? slash + 1 : cell->subject->name;
+static const char *name_of(const lab_program *p) {
+    const char *slash = strrchr(p->subject->name, '/');
+    return slash ? slash + 1 : p->subject->name;
 }
 
 static const char about_latency[] =
     "interval: respond and settle, back to back, median: the shortest spacing that can be kept. saturated: the spacing "
-    "is shorter than that. floor: a bare read of the weights that respond needs, each after a settle, and the clock's "
-    "pair of readings, in the same rounds. twin: register-only work of the same median on the same core, in turn with "
+    "is shorter than that. floor: a bare read of the weights that respond needs, all cores at once, each after a "
+    "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. twin: register-only "
+    "work of the same median on the same core, in turn with "
     "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
     "theirs, the memory's own tail; twin %: the twin's.";
 
@@ -121,10 +122,10 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         lab_figures f;
         char shape[32];
         lab_figures_of(b, cell, &f);
-        lab_shape_text(cell->subject, shape, sizeof shape);
-        lab_grid_text(&g, "%.20s", name_of(cell));
+        lab_shape_text(cell->program->subject, shape, sizeof shape);
+        lab_grid_text(&g, "%.20s", name_of(cell->program));
         lab_grid_text(&g, "%s", shape);
-        lab_grid_text(&g, "%s", cell->format);
+        lab_grid_text(&g, "%s", cell->program->format);
         lab_grid_text(&g, "%s", cell->level);
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_text(&g, "%" PRIu64, cell->step.count);
@@ -149,7 +150,7 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
 }
 
 static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, FILE *to) {
-    char headings[512] = "model|format|rms error|/ bf16's|relative|max abs|first us|open ms|compile s|respond "
+    char headings[512] = "model|format|cores|rms error|/ bf16's|relative|max abs|first us|open ms|compile s|respond "
                          "KiB|settle KiB";
     for (size_t k = 0; k < a->columns; k++) {
         strncat(headings, "|", sizeof headings - strlen(headings) - 1);
@@ -162,8 +163,9 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
         const lab_cell *cell = &b->cells[i];
         lab_figures f;
         lab_figures_of(b, cell, &f);
-        lab_grid_text(&g, "%.20s", name_of(cell));
-        lab_grid_text(&g, "%s", cell->format);
+        lab_grid_text(&g, "%.20s", name_of(cell->program));
+        lab_grid_text(&g, "%s", cell->program->format);
+        lab_grid_text(&g, "%u", cell->cores);
         lab_grid_short(&g, 3, f.rms);
         lab_grid_fixed(&g, 2, f.rms_ratio_bf16);
         if (isfinite(f.relative_rms))
@@ -172,13 +174,13 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
             lab_grid_text(&g, "-");
         lab_grid_short(&g, 3, f.max_abs);
         lab_grid_fixed(&g, 2, f.first_us);
-        lab_grid_fixed(&g, 1, 1e3 * cell->open_s);
-        lab_grid_fixed(&g, 2, cell->compile_s > 0 ? cell->compile_s : NAN);
-        lab_grid_fixed(&g, 0, (double)cell->info.critical_bytes / 1024);
-        lab_grid_fixed(&g, 0, (double)cell->info.settle_bytes / 1024);
+        lab_grid_fixed(&g, 1, f.open_ms);
+        lab_grid_fixed(&g, 2, cell->program->compile_s > 0 ? cell->program->compile_s : NAN);
+        lab_grid_fixed(&g, 0, (double)cell->program->info.critical_bytes / 1024);
+        lab_grid_fixed(&g, 0, (double)cell->program->info.settle_bytes / 1024);
         for (size_t k = 0; k < a->columns; k++) {
             char text[32];
-            lab_anchors_text(a, k, cell->subject->name, text, sizeof text);
+            lab_anchors_text(a, k, cell->program->subject->name, text, sizeof text);
             lab_grid_text(&g, "%s", text);
         }
     }
@@ -191,19 +193,19 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
 /* Over what the errors were found, once for the models by name and once for each .pstk. */
 static void print_inputs(const lab_bench *b, int markdown, FILE *to) {
     int named = 0;
-    for (uint32_t i = 0; i < b->cell_count; i++) {
-        const lab_cell *cell = &b->cells[i];
-        const pst_certificate *c = &cell->errors;
-        if (cell->subject->model)
+    for (uint32_t i = 0; i < b->program_count; i++) {
+        const lab_program *p = &b->programs[i];
+        const pst_certificate *c = &p->errors;
+        if (p->subject->model)
             named = 1;
         else if (!c->steps)
-            lab_prose(markdown, to, "%s has no certificate, so its error is not known.", name_of(cell));
+            lab_prose(markdown, to, "%s has no certificate, so its error is not known.", name_of(p));
         else if (c->from_caller)
             lab_prose(markdown, to, "%s: errors as certified, over the %" PRIu64 " steps it was calibrated on.",
-                      name_of(cell), c->steps * c->sequences);
+                      name_of(p), c->steps * c->sequences);
         else
             lab_prose(markdown, to, "%s: errors as certified, over %" PRIu64 " steps of noise of seed %" PRIu64 ".",
-                      name_of(cell), c->steps * c->sequences, c->seed);
+                      name_of(p), c->steps * c->sequences, c->seed);
     }
     if (named)
         lab_prose(
@@ -220,16 +222,24 @@ static void print_anchors(const lab_anchors *a, int markdown, FILE *to) {
                   a->column[k].source, a->column[k].conditions);
 }
 
+/* What the system refused, once. */
+static void print_notes(const lab_bench *b, int markdown, FILE *to) {
+    lab_notes all = {0};
+    for (uint32_t i = 0; i < b->cell_count; i++)
+        for (uint32_t k = 0; k < b->cells[i].notes.count; k++)
+            lab_notes_add(&all, b->cells[i].notes.text[k]);
+    for (uint32_t k = 0; k < all.count; k++)
+        lab_prose(markdown, to, "%s.", all.text[k]);
+}
+
 int lab_table_print(const lab_bench *b, const lab_anchors *a, int markdown, FILE *to) {
-    const pst_engine_info *engine = &b->cells[0].engine_info;
     print_machine(b, markdown, to);
     if (print_latency(b, markdown, to) || print_errors(b, a, markdown, to))
         return -1;
     fprintf(to, "\n");
     print_inputs(b, markdown, to);
     print_anchors(a, markdown, to);
-    for (size_t k = 0; k < engine->shortfall_count; k++)
-        lab_prose(markdown, to, "%s.", engine->shortfalls[k]);
+    print_notes(b, markdown, to);
     lab_prose(markdown, to, "Whole run: %.1f s of preparing (host, compiling, float64 reference), %.1f s of measuring.",
               b->setup_s, b->measure_s);
     return 0;

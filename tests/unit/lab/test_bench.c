@@ -153,7 +153,7 @@ static void errors_stand_by_themselves(void **unused) {
     alone.budget_s = 1;
     alone.level = o.level;
     assert_int_equal(lab_bench_run(&alone, &second), 0);
-    assert_true(second.cells[0].errors.rms == bench.cells[1].errors.rms);
+    assert_true(second.cells[0].program->errors.rms == bench.cells[1].program->errors.rms);
     assert_true(second.subjects[0].bf16_rms == bench.subjects[0].bf16_rms);
     lab_bench_free(&second);
     lab_options_free(&alone);
