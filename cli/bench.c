@@ -27,13 +27,6 @@ static int lab_failure(void) {
     return cli_error("%s", lab_error());
 }
 
-static int check_cores(const lab_list *cores) {
-    for (uint32_t i = 0; i < cores->count; i++)
-        if (strtoul(cores->item[i], NULL, 10) > 1)
-            return cli_error("--cores: this version runs on 1 core");
-    return CLI_OK;
-}
-
 /* A result may not replace a program that is measured, nor the other result. */
 static int check_results(const words *w, const lab_options *o) {
     if (w->json && w->plot && strcmp(w->json, w->plot) == 0)
@@ -54,7 +47,7 @@ static int read_lists(const words *w, lab_options *o) {
         (w->cores && lab_list_parse("--cores", w->cores, &o->cores)) ||
         (w->spacing && lab_spacing_parse(w->spacing, o)) || lab_check_models(&o->models) || lab_check_cores(&o->cores))
         return lab_failure();
-    return check_cores(&o->cores);
+    return CLI_OK;
 }
 
 static int read_numbers(const words *w, lab_options *o) {
@@ -123,7 +116,7 @@ int psti_command_bench(int argc, char **argv) {
     const cli_option table[] = {
         {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
         {"formats", 'f', "LIST", "f32, bf16, w8a16, w8a8; default bf16,w8a16,w8a8", &w.formats},
-        {"cores", 'c', "LIST", "numbers of cores; this version runs on 1 core", &w.cores},
+        {"cores", 'c', "LIST", "numbers of cores; default 1", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
         {"budget", 'b', "SECONDS", "for measuring what preparing leaves of it; default 75", &w.budget},

@@ -28,14 +28,15 @@ static pst_status untimed(lab_cell *cell, uint64_t spacing, uint64_t *median) {
     return PST_OK;
 }
 
-/* The twin as long as the median of all steps so far, or of the untimed ones before the first. Fitting takes a while
- * in which caches and vector units idle, so that untimed steps stand on both sides of it. */
-static pst_status fit_twin(lab_cell *cell, uint64_t spacing) {
+/* On one core twin and step take turns. The twin is as long as the median of all steps so far, or of the untimed ones
+ * before the first. Fitting takes a while in which caches and vector units idle, so that untimed steps stand on both
+ * sides of it. */
+static pst_status begin(lab_cell *cell, uint64_t spacing) {
     uint64_t median;
     pst_status status = untimed(cell, spacing, &median);
-    if (status != PST_OK)
+    if (status != PST_OK || cell->cores > 1)
         return status;
-    cell->links = lab_twin_fit(cell->links, cell->step.count ? lab_histogram_at(&cell->step, 0.5) : median);
+    cell->links = lab_twin_fit(NULL, cell->links, cell->step.count ? lab_histogram_at(&cell->step, 0.5) : median);
     return untimed(cell, spacing, &median);
 }
 
@@ -50,7 +51,7 @@ static pst_status back_to_back(lab_cell *cell) {
     return PST_OK;
 }
 
-/* A burst of steps (of one, usually), what they owe, as many twins, the disturbance, and the wait. */
+/* A burst of steps (of one, usually), what they owe, on one core as many twins, the disturbance, and the wait. */
 static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o) {
     uint64_t began = 0, ended, start = 0;
     for (uint32_t i = 0; i < o->burst; i++) {
@@ -64,7 +65,7 @@ static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o)
     pst_status status = lab_settle(cell);
     if (status != PST_OK)
         return status;
-    for (uint32_t i = 0; i < o->burst; i++)
+    for (uint32_t i = 0; cell->cores == 1 && i < o->burst; i++)
         lab_histogram_add(&cell->twin, lab_twin_time(cell->links));
     if (o->disturb_bytes)
         memset(cell->disturbed, (int)(cell->at & 0xff), o->disturb_bytes);
@@ -99,7 +100,7 @@ static pst_status measure(lab_cell *cell, const lab_clock *clock, const lab_opti
     const uint64_t spacing = lab_ticks_of(clock, o->spacing_us), before = cell->step.count;
     pst_status status = back_to_back(cell);
     if (status == PST_OK)
-        status = fit_twin(cell, spacing);
+        status = begin(cell, spacing);
     cell->started = 0;
     while (status == PST_OK && cell->step.count - before < samples &&
            (cell->step.count - before < LEAST_SAMPLES || (int64_t)(lab_ticks() - until) < 0))
@@ -107,12 +108,32 @@ static pst_status measure(lab_cell *cell, const lab_clock *clock, const lab_opti
     return status == PST_OK ? measure_floor(cell, clock, o) : status;
 }
 
+/* On several cores the engine's threads would be in the twin's way: it runs after them, on the same CPUs at once, as
+ * long as the median of all steps so far and as often as there were steps in this slice, at their spacing. */
+static int run_crew(lab_cell *cell, uint64_t spacing, uint64_t count) {
+    lab_crew *crew;
+    if (lab_crew_open(cell->cpus, cell->cores, &crew))
+        return -1;
+    cell->links = lab_twin_fit(crew, cell->links, lab_histogram_at(&cell->step, 0.5));
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t start = lab_ticks();
+        lab_histogram_add(&cell->twin, lab_crew_time(crew, cell->links));
+        lab_wait_until(start + spacing);
+    }
+    lab_crew_close(crew);
+    return 0;
+}
+
 int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples, uint64_t ticks) {
-    const uint64_t start = lab_ticks();
+    const uint64_t start = lab_ticks(), before = cell->step.count;
+    /* Steps alone take at most what twins take after them. */
+    const uint64_t steps = cell->cores > 1 ? ticks / 2 : ticks;
     if (lab_cell_start(cell, o))
         return -1;
     int result =
-        measure(cell, clock, o, samples, start + ticks) == PST_OK ? 0 : lab_fail_library(cell->program->subject->name);
+        measure(cell, clock, o, samples, start + steps) == PST_OK ? 0 : lab_fail_library(cell->program->subject->name);
     lab_cell_stop(cell);
+    if (!result && cell->cores > 1)
+        result = run_crew(cell, lab_ticks_of(clock, o->spacing_us), cell->step.count - before);
     return result;
 }

@@ -98,8 +98,8 @@ static const char about_latency[] =
     "interval: respond and settle, back to back, median: the shortest spacing that can be kept. saturated: the spacing "
     "is shorter than that. floor: a bare read of the weights that respond needs, all cores at once, each after a "
     "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. twin: register-only "
-    "work of the same median on the same core, in turn with "
-    "the steps; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
+    "work of the same median on the same cores, on several all at once and from the common start to the end of the "
+    "last; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
     "theirs, the memory's own tail; twin %: the twin's.";
 
 /* Where the spacing asked for was not kept: by the step and its settle alone, or with the twin. */

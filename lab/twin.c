@@ -10,13 +10,13 @@ uint64_t lab_twin_run(uint64_t links) {
     return value;
 }
 
-uint64_t lab_twin_fit(uint64_t links, uint64_t ticks) {
+uint64_t lab_twin_fit(lab_crew *crew, uint64_t links, uint64_t ticks) {
     enum { RUNS = 15, PASSES = 3, FIRST = 512 };
     links = links ? links : FIRST;
     for (int pass = 0; pass < PASSES; pass++) {
         uint64_t took[RUNS];
         for (int i = 0; i < RUNS; i++)
-            took[i] = lab_twin_time(links);
+            took[i] = lab_crew_time(crew, links);
         uint64_t median = lab_median(took, RUNS);
         links = (uint64_t)((double)links * (double)ticks / (double)(median ? median : 1) + 0.5);
         links = links ? links : 1;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lab/clock.h"
+#include "lab/crew.h"
 
 /* A chain of `links` multiplications and additions, each needing the one before. */
 uint64_t lab_twin_run(uint64_t links);
@@ -17,7 +18,8 @@ static inline uint64_t lab_twin_time(uint64_t links) {
     return lab_ticks() - before;
 }
 
-/* The number of links whose median run takes `ticks`, found from `links`, an earlier answer or 0. */
-uint64_t lab_twin_fit(uint64_t links, uint64_t ticks);
+/* The number of links whose median run takes `ticks`, found from `links`, an earlier answer or 0. crew: those who run
+ * it at once; NULL: the caller alone. */
+uint64_t lab_twin_fit(lab_crew *crew, uint64_t links, uint64_t ticks);
 
 #endif
