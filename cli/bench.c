@@ -116,7 +116,7 @@ int psti_command_bench(int argc, char **argv) {
     const cli_option table[] = {
         {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
         {"formats", 'f', "LIST", "f32, bf16, w8a16, w8a8; default bf16,w8a16,w8a8", &w.formats},
-        {"cores", 'c', "LIST", "numbers of cores; default 1", &w.cores},
+        {"cores", 'c', "LIST", "numbers of cores, or best; default 1,best", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
         {"budget", 'b', "SECONDS", "for measuring what preparing leaves of it; default 75", &w.budget},

@@ -8,6 +8,7 @@
 
 #include "lab/error.h"
 #include "lab/models.h"
+#include "lab/pilot.h"
 
 /* Of the budget: for the host, and at least for the rounds, whatever the rest took. */
 #define HOST_SHARE 0.02
@@ -35,6 +36,8 @@ static int check_cores(const lab_options *o, const pst_program *program) {
     for (uint32_t i = 0; i < o->cores.count; i++) {
         pst_engine_options e;
         pst_engine *engine = NULL;
+        if (strcmp(o->cores.item[i], LAB_BEST) == 0)
+            continue;
         PST_INIT(e);
         e.cores = (uint32_t)strtoul(o->cores.item[i], NULL, 10);
         e.level = o->level;
@@ -102,14 +105,33 @@ static int open_subjects(lab_bench *b) {
     return 0;
 }
 
+/* A cell for so many cores, unless the program has one already, which is then that of the best number too. */
+static int open_cell(lab_bench *b, const lab_program *p, uint32_t cores, int best) {
+    for (uint32_t i = 0; i < b->cell_count; i++)
+        if (b->cells[i].program == p && b->cells[i].cores == cores) {
+            b->cells[i].best |= best;
+            return 0;
+        }
+    lab_cell *cell = &b->cells[b->cell_count];
+    if (lab_cell_open(p, cores, b->options, cell))
+        return -1;
+    cell->best = best;
+    b->cell_count++;
+    return 0;
+}
+
 static int open_cells(lab_bench *b) {
     const lab_options *o = b->options;
-    for (uint32_t p = 0; p < b->program_count; p++)
+    for (uint32_t i = 0; i < b->program_count; i++)
         for (uint32_t c = 0; c < o->cores.count; c++) {
-            uint32_t cores = (uint32_t)strtoul(o->cores.item[c], NULL, 10);
-            if (lab_cell_open(&b->programs[p], cores, o, &b->cells[b->cell_count]))
+            lab_program *p = &b->programs[i];
+            int best = strcmp(o->cores.item[c], LAB_BEST) == 0;
+            report(b, "choosing cores for", p->subject->name, p->format);
+            if (best && lab_pilot_run(&b->clock, o, p))
                 return -1;
-            b->cell_count++;
+            uint32_t cores = best ? p->pilot.tried[p->pilot.best].cores : (uint32_t)strtoul(o->cores.item[c], NULL, 10);
+            if (open_cell(b, p, cores, best))
+                return -1;
         }
     return 0;
 }

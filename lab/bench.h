@@ -17,7 +17,7 @@ typedef struct {
     pst_host host;
     char date[32];    /* of the start, UTC: 2026-11-23T07:40:00Z */
     double start;     /* CLOCK_MONOTONIC, s */
-    double setup_s;   /* host, models, compiling, errors */
+    double setup_s;   /* host, models, compiling, errors, pilot runs */
     double measure_s; /* the rounds */
 } lab_bench;
 

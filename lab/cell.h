@@ -15,6 +15,7 @@ enum { LAB_ROUNDS = 10, LAB_CORES_MOST = 64 };
 typedef struct {
     const lab_program *program;
     uint32_t cores;
+    int best; /* the number that the pilot run has chosen */
 
     /* From lab_cell_start to lab_cell_stop. */
     pst_engine *engine;

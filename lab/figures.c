@@ -30,6 +30,13 @@ static double slow(const lab_histogram *h) {
     return h->count ? lab_histogram_above(h, SLOW * (double)lab_histogram_at(h, 0.5)) : NAN;
 }
 
+static double speed_up(const lab_bench *b, const lab_cell *cell, double p50_us) {
+    for (uint32_t i = 0; i < b->cell_count && cell->cores > 1; i++)
+        if (b->cells[i].program == cell->program && b->cells[i].cores == 1)
+            return percentile(b, &b->cells[i].step, 0.5) / p50_us;
+    return NAN;
+}
+
 static double first_step(const lab_bench *b, const lab_cell *cell) {
     double us[LAB_ROUNDS];
     for (uint32_t i = 0; i < cell->openings; i++)
@@ -75,6 +82,7 @@ void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
         .open_ms = 1e3 * median(cell->open_s, cell->openings),
         .first_us = first_step(b, cell),
     };
+    f->speed_up = speed_up(b, cell, f->p50_us);
     f->over_floor = f->p50_us / f->floor_us;
     f->saturated = f->interval_us > b->options->spacing_us;
     errors(cell, f);

@@ -15,8 +15,9 @@ typedef struct {
     double floor_us;            /* the bare read of the critical weights, the hops, and the pair of clock readings */
     double read_us, hop_us;     /* of it: the read, and one hop; NaN on one core */
     double over_floor;          /* p50 / floor */
-    double open_ms, first_us;   /* opening engine and stream, and the first step after it: medians of the openings */
-    int saturated;              /* the spacing asked for is shorter than the interval */
+    double speed_up;          /* p50 on one core / p50, the same program; NaN on one core, and where that is no cell */
+    double open_ms, first_us; /* opening engine and stream, and the first step after it: medians of the openings */
+    int saturated;            /* the spacing asked for is shorter than the interval */
     double max_abs, rms, relative_rms;
     double rms_ratio_bf16;  /* rms / that of bf16 */
     const char *input_kind; /* what the errors were found over: see docs/performance.md */

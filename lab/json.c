@@ -129,9 +129,19 @@ static void put_error(json_t *o, const lab_bench *b, const lab_figures *f) {
 }
 
 static void put_cores(json_t *o, const lab_cell *cell, const lab_figures *f) {
-    json_t *cpus = json_array();
+    const lab_pilot *p = &cell->program->pilot;
+    json_t *cpus = json_array(), *pilot = json_array();
+    for (uint32_t i = 0; i < p->count; i++) {
+        json_t *tried = json_object();
+        put(tried, "cores", whole(p->tried[i].cores));
+        put(tried, "p50_us", number(p->tried[i].p50_us));
+        json_array_append_new(pilot, tried);
+    }
     for (uint32_t i = 0; i < cell->cores && i < LAB_CORES_MOST; i++)
         json_array_append_new(cpus, cell->cpus[i] == UINT32_MAX ? json_null() : whole(cell->cpus[i]));
+    put(o, "best", json_boolean(cell->best));
+    put(o, "pilot", pilot);
+    put(o, "speed_up", number(f->speed_up));
     put(o, "cpus", cpus);
     put(o, "idle", json_string(cell->idle));
     put(o, "openings", whole(cell->openings));

@@ -21,7 +21,7 @@ int lab_options_default(lab_options *o) {
     o->seed = 1;
     if (lab_list_parse("--models", "tiny,small,med,med_deep", &o->models) == 0 &&
         lab_list_parse("--formats", "bf16,w8a16,w8a8", &o->formats) == 0 &&
-        lab_list_parse("--cores", "1", &o->cores) == 0)
+        lab_list_parse("--cores", "1," LAB_BEST, &o->cores) == 0)
         return 0;
     lab_options_free(o);
     return -1;
@@ -87,8 +87,9 @@ static uint32_t whole(const char *text, uint32_t most) {
 
 int lab_check_cores(const lab_list *cores) {
     for (uint32_t i = 0; i < cores->count; i++)
-        if (!whole(cores->item[i], CORES_MOST))
-            return lab_fail("--cores: '%s' is not a whole number from 1 to %d", cores->item[i], CORES_MOST);
+        if (strcmp(cores->item[i], LAB_BEST) != 0 && !whole(cores->item[i], CORES_MOST))
+            return lab_fail("--cores: '%s' is not a whole number from 1 to %d, nor " LAB_BEST, cores->item[i],
+                            CORES_MOST);
     return 0;
 }
 

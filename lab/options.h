@@ -6,6 +6,8 @@
 
 enum { LAB_LIST_MOST = 64 };
 
+#define LAB_BEST "best"
+
 /* Words between commas. */
 typedef struct {
     char *text;
@@ -14,9 +16,9 @@ typedef struct {
 } lab_list;
 
 typedef struct {
-    lab_list models;  /* names of lab_shapes, or paths of .pstk files */
-    lab_list formats; /* of the models by name; a .pstk has its own */
-    lab_list cores;
+    lab_list models;        /* names of lab_shapes, or paths of .pstk files */
+    lab_list formats;       /* of the models by name; a .pstk has its own */
+    lab_list cores;         /* numbers, or LAB_BEST: the pilot run chooses */
     double spacing_us;      /* from the start of one step to the start of the next; 0: none */
     uint32_t burst;         /* steps that come back to back, spacing_us then being the mean; 1: every step by itself */
     uint64_t inferences;    /* samples a cell, at most */
@@ -38,7 +40,7 @@ int lab_list_parse(const char *what, const char *text, lab_list *list);
 int lab_is_path(const char *model);
 /* Every model by name exists, else a message that lists them. */
 int lab_check_models(const lab_list *models);
-/* A list of whole numbers, 1 to 4,096. */
+/* A list of whole numbers, 1 to 4,096, and LAB_BEST. */
 int lab_check_cores(const lab_list *cores);
 /* "20", "0.5" or "burst:8": spacing_us and burst. */
 int lab_spacing_parse(const char *text, lab_options *o);

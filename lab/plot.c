@@ -133,8 +133,8 @@ static void print_row(const lab_bench *b, const lab_anchors *a, const lab_cell *
     }
     fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-weight=\"bold\">", LEFT - 10, base - 18);
     print_text(slash ? slash + 1 : cell->program->subject->name, to);
-    fprintf(to, "</text>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %u core%s</text>\n", LEFT - 10, base - 4,
-            cell->program->format, cell->cores, cell->cores > 1 ? "s" : "");
+    fprintf(to, "</text>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %u core%s%s</text>\n", LEFT - 10, base - 4,
+            cell->program->format, cell->cores, cell->cores > 1 ? "s" : "", cell->best ? ", best" : "");
     fprintf(to, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#999\"/>\n", LEFT, LEFT + PANEL, base,
             base);
     print_bars(steps, most, base, to);

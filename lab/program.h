@@ -5,6 +5,17 @@
 #include "lab/subject.h"
 #include "penstock.h"
 
+enum { LAB_PILOT_MOST = 9 };
+
+/* Numbers of cores that a pilot run has tried: see pilot.h. */
+typedef struct {
+    struct {
+        uint32_t cores;
+        double p50_us;
+    } tried[LAB_PILOT_MOST];
+    uint32_t count, best; /* count 0: there was no pilot run; best: index of the least p50 */
+} lab_pilot;
+
 typedef struct {
     const lab_subject *subject;
     pst_program *own; /* NULL for a .pstk, which is its subject's */
@@ -12,6 +23,7 @@ typedef struct {
     pst_info info;
     pst_certificate errors; /* steps 0: not known */
     double compile_s;       /* 0: it was not compiled here */
+    lab_pilot pilot;
 } lab_program;
 
 /* Compiles, and finds the errors, on one core: the bits are the same on any number. format is NULL for a .pstk. */

@@ -97,25 +97,41 @@ static const char *name_of(const lab_program *p) {
 static const char about_latency[] =
     "interval: respond and settle, back to back, median: the shortest spacing that can be kept. saturated: the spacing "
     "is shorter than that. floor: a bare read of the weights that respond needs, all cores at once, each after a "
-    "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. twin: register-only "
-    "work of the same median on the same cores, on several all at once and from the common start to the end of the "
-    "last; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the floor's bare reads above 1.2 x "
-    "theirs, the memory's own tail; twin %: the twin's.";
+    "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. speed-up: one core's "
+    "p50 / p50. twin: register-only work of the same median on the same cores, on several all at once and from the "
+    "common start to the end of the last; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the "
+    "floor's bare reads above 1.2 x theirs, the memory's own tail; twin %: the twin's.";
 
-/* Where the spacing asked for was not kept: by the step and its settle alone, or with the twin. */
-static void print_note(lab_grid *g, const lab_bench *b, const lab_figures *f) {
+/* The number of cores that the pilot run has chosen, and where the spacing asked for was not kept: by the step and its
+ * settle alone, or with the twin. */
+static void print_note(lab_grid *g, const lab_bench *b, const lab_cell *cell, const lab_figures *f) {
+    char pace[24] = "";
     if (f->saturated)
-        lab_grid_text(g, "saturated");
+        snprintf(pace, sizeof pace, "saturated");
     else if (f->spacing_us > SPACING_KEPT * b->options->spacing_us)
-        lab_grid_text(g, "%.3g us apart", f->spacing_us);
-    else
-        lab_grid_text(g, "%s", "");
+        snprintf(pace, sizeof pace, "%.3g us apart", f->spacing_us);
+    lab_grid_text(g, "%s%s%s", cell->best ? "best" : "", cell->best && *pace ? ", " : "", pace);
+}
+
+/* What `best` was chosen from: every program had the same to choose from. */
+static void print_best(const lab_bench *b, int markdown, FILE *to) {
+    const lab_pilot *p = &b->programs[0].pilot;
+    char tried[128] = "";
+    for (uint32_t i = 0; i < p->count; i++)
+        snprintf(tried + strlen(tried), sizeof tried - strlen(tried), "%s%u", i ? ", " : "", p->tried[i].cores);
+    if (p->count)
+        lab_prose(
+            markdown, to,
+            "best: of %s core%s, the number with the least p50 in a pilot run before this one, model by model and "
+            "format by format.",
+            tried, p->count > 1 ? "s" : "");
 }
 
 static int print_latency(const lab_bench *b, int markdown, FILE *to) {
     lab_grid g;
-    if (lab_grid_open(&g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|twin p50|"
-                          "twin p99|slow %|read %|twin %|note"))
+    if (lab_grid_open(
+            &g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|speed-up|twin p50|"
+                "twin p99|slow %|read %|twin %|note"))
         return -1;
     for (uint32_t i = 0; i < b->cell_count && lab_grid_row(&g); i++) {
         const lab_cell *cell = &b->cells[i];
@@ -133,18 +149,20 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         for (size_t k = 0; k < sizeof us / sizeof *us; k++)
             lab_grid_fixed(&g, us[k] < 1000 ? 2 : 0, us[k]);
         lab_grid_fixed(&g, 2, f.over_floor);
+        lab_grid_fixed(&g, 2, f.speed_up);
         lab_grid_fixed(&g, 2, f.twin_p50_us);
         lab_grid_fixed(&g, 2, f.twin_p99_us);
         lab_grid_fixed(&g, 2, 100 * f.p_slow);
         lab_grid_fixed(&g, 2, 100 * f.read_p_slow);
         lab_grid_fixed(&g, 2, 100 * f.twin_p_slow);
-        print_note(&g, b, &f);
+        print_note(&g, b, cell, &f);
     }
     fprintf(to, "Latency of a step, in us%s\n\n", markdown ? ":" : "");
     lab_grid_print(&g, 4, markdown, to);
     lab_grid_close(&g);
     fprintf(to, "\n");
     lab_prose(markdown, to, "%s", about_latency);
+    print_best(b, markdown, to);
     fprintf(to, markdown ? "" : "\n");
     return 0;
 }
@@ -240,7 +258,8 @@ int lab_table_print(const lab_bench *b, const lab_anchors *a, int markdown, FILE
     print_inputs(b, markdown, to);
     print_anchors(a, markdown, to);
     print_notes(b, markdown, to);
-    lab_prose(markdown, to, "Whole run: %.1f s of preparing (host, compiling, float64 reference), %.1f s of measuring.",
+    lab_prose(markdown, to,
+              "Whole run: %.1f s of preparing (host, compiling, float64 reference, pilot), %.1f s of measuring.",
               b->setup_s, b->measure_s);
     return 0;
 }

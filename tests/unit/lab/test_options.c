@@ -30,7 +30,9 @@ static void the_default(void **unused) {
     assert_string_equal(o.models.item[3], "med_deep");
     assert_int_equal(o.formats.count, 3);
     assert_string_equal(o.formats.item[0], "bf16");
-    assert_int_equal(o.cores.count, 1);
+    assert_int_equal(o.cores.count, 2);
+    assert_string_equal(o.cores.item[0], "1");
+    assert_string_equal(o.cores.item[1], "best");
     assert_true(o.spacing_us == 20 && o.burst == 1 && o.inferences == 50000);
     assert_int_equal(lab_check_models(&o.models), 0);
     assert_int_equal(lab_check_cores(&o.cores), 0);
@@ -65,9 +67,9 @@ static void names(void **unused) {
 
 static void cores(void **unused) {
     (void)unused;
-    assert_int_equal(lab_list_parse("--cores", "1,2,4096", &o.cores), 0);
+    assert_int_equal(lab_list_parse("--cores", "1,2,best,4096", &o.cores), 0);
     assert_int_equal(lab_check_cores(&o.cores), 0);
-    const char *const wrong[] = {"0", "-1", "+1", "1x", " 1", "4097", "1e2", "99999999999999999999"};
+    const char *const wrong[] = {"0", "-1", "+1", "1x", " 1", "4097", "1e2", "Best", "best2", "99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(lab_list_parse("--cores", wrong[i], &o.cores), 0);
         assert_int_equal(lab_check_cores(&o.cores), -1);
