@@ -17,11 +17,11 @@
 
 /* What came from the command line, as text. */
 typedef struct {
-    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed;
+    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed, *streams, *silence;
     const char *json, *plot, *markdown;
 } words;
 
-enum { MOST_DISTURB_KB = 1 << 20, MOST_BUDGET_S = 86400 };
+enum { MOST_DISTURB_KB = 1 << 20, MOST_BUDGET_S = 86400, MOST_SILENCE_MS = 10000 };
 
 static int lab_failure(void) {
     return cli_error("%s", lab_error());
@@ -51,15 +51,22 @@ static int read_lists(const words *w, lab_options *o) {
 }
 
 static int read_numbers(const words *w, lab_options *o) {
-    uint64_t kb = 0, budget = (uint64_t)o->budget_s;
+    uint64_t kb = 0, budget = (uint64_t)o->budget_s, streams = o->streams, silence = 0;
     /* JSON's whole numbers are exact up to 2^53. */
     if ((w->inferences && !cli_number("--inferences", w->inferences, 1, 1000000000, &o->inferences)) ||
         (w->budget && !cli_number("--budget", w->budget, 1, MOST_BUDGET_S, &budget)) ||
         (w->disturb && !cli_number("--disturb-kb", w->disturb, 0, MOST_DISTURB_KB, &kb)) ||
+        (w->streams && !cli_number("--streams", w->streams, 1, 2, &streams)) ||
+        (w->silence && !cli_number("--silence-ms", w->silence, 0, MOST_SILENCE_MS, &silence)) ||
         (w->seed && !cli_number("--seed", w->seed, 0, (uint64_t)1 << 53, &o->seed)))
         return CLI_BAD;
     o->budget_s = (double)budget;
     o->disturb_bytes = kb * 1024;
+    if (o->burst > 1 && (streams > 1 || silence))
+        return cli_error("--%s: its steps are compared with single ones, not with those of --spacing-us burst:%u",
+                         streams > 1 ? "streams" : "silence-ms", o->burst);
+    o->streams = (uint32_t)streams;
+    o->silence_ms = (double)silence;
     return CLI_OK;
 }
 
@@ -120,7 +127,9 @@ int psti_command_bench(int argc, char **argv) {
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
         {"budget", 'b', "SECONDS", "for measuring what preparing leaves of it; default 75", &w.budget},
-        {"disturb-kb", 0, "N", "write N KiB of other memory between steps; default 0", &w.disturb},
+        {"disturb-kb", 0, "N", "write N KiB of other memory between steps, or in a silence", &w.disturb},
+        {"streams", 0, "N", "2: a step on another stream during each settle; default 1", &w.streams},
+        {"silence-ms", 0, "N", "also time steps after N ms without any; default 0", &w.silence},
         {"seed", 0, "N", "of weights and inputs, 0 or more; default 1", &w.seed},
         {"json", 'j', "FILE", "write the results as JSON; -: to standard output, no table", &w.json},
         {"plot", 'p', "FILE", "write a picture of the distributions as SVG", &w.plot},

@@ -12,6 +12,7 @@ int lab_cell_open(const lab_program *program, uint32_t cores, const lab_options 
     memset(cell, 0, sizeof *cell);
     cell->program = program;
     cell->cores = cores;
+    lab_noise_seed(&cell->moments, o->seed, LAB_NOISE_MOMENTS);
     cell->x = malloc(s->inputs * sizeof *cell->x);
     cell->y = malloc(s->outputs * sizeof *cell->y);
     if (o->disturb_bytes)
@@ -66,7 +67,8 @@ static int open_engine(lab_cell *cell, const lab_options *o) {
     e.level = o->level;
     clock_gettime(CLOCK_MONOTONIC, &before);
     if (pst_engine_open(lab_program_of(cell->program), &e, &cell->engine) != PST_OK ||
-        pst_stream_open(cell->engine, NULL, &cell->stream) != PST_OK)
+        pst_stream_open(cell->engine, NULL, &cell->stream) != PST_OK ||
+        (o->streams > 1 && pst_stream_open(cell->engine, NULL, &cell->other) != PST_OK))
         return lab_fail_library(cell->program->subject->name);
     clock_gettime(CLOCK_MONOTONIC, &after);
     if (cell->openings < LAB_ROUNDS)
@@ -99,8 +101,9 @@ void lab_cell_stop(lab_cell *cell) {
     if (cell->bound)
         (void)pst_engine_unbind_caller(cell->engine);
     pst_stream_close(cell->stream);
+    pst_stream_close(cell->other);
     pst_engine_close(cell->engine);
     cell->bound = 0;
-    cell->stream = NULL;
+    cell->stream = cell->other = NULL;
     cell->engine = NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "lab/clock.h"
 #include "lab/histogram.h"
+#include "lab/noise.h"
 #include "lab/notes.h"
 #include "lab/options.h"
 #include "lab/program.h"
@@ -19,8 +20,8 @@ typedef struct {
 
     /* From lab_cell_start to lab_cell_stop. */
     pst_engine *engine;
-    pst_stream *stream;
-    int bound; /* the caller, to the CPU of core 0 */
+    pst_stream *stream, *other; /* other: with --streams 2 */
+    int bound;                  /* the caller, to the CPU of core 0 */
 
     /* What the last engine said of itself. */
     char level[32], idle[16];
@@ -28,17 +29,22 @@ typedef struct {
     uint64_t page_bytes, locked_bytes, retouched_bytes;
     lab_notes notes;
 
-    float *x, *y;     /* the caller's buffers */
-    uint64_t at;      /* of the subject's inputs */
-    char *disturbed;  /* memory that is written between steps */
-    uint64_t links;   /* of the twin */
-    uint64_t started; /* when the last timed step began */
+    float *x, *y;          /* the caller's buffers */
+    uint64_t at;           /* of the subject's inputs */
+    char *disturbed;       /* memory that is written between steps */
+    uint64_t links;        /* of the twin */
+    lab_noise moments;     /* at which another stream's step arrives */
+    uint64_t settle_ticks; /* of the caller's share of a settle, median, in this slice */
+    uint64_t started;      /* when the last timed step began */
 
     double open_s[LAB_ROUNDS];  /* of each opening: engine and stream */
     uint64_t first[LAB_ROUNDS]; /* ticks of the first step after it */
     uint32_t openings;
     lab_histogram step, twin; /* ticks */
     lab_histogram interval;   /* ticks of respond and settle, back to back */
+    lab_histogram second;     /* the second step of a burst */
+    lab_histogram interfered; /* ticks from arrival to y of a step on the other stream */
+    lab_histogram silent[2];  /* a step after a silence, without and with pst_warm before */
     lab_histogram spacing;    /* ticks from one start to the next, as it came out */
     double floor_ns[LAB_ROUNDS], read_ns[LAB_ROUNDS], hop_ns[LAB_ROUNDS];
     double read_slow, reads; /* bare reads above 1.2 x their median, and all of them */

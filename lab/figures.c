@@ -37,6 +37,20 @@ static double speed_up(const lab_bench *b, const lab_cell *cell, double p50_us) 
     return NAN;
 }
 
+/* Steps at a bad moment, when the other figures are known. */
+static void moments(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
+    f->second_p50_us = percentile(b, &cell->second, 0.5);
+    f->second_p99_us = percentile(b, &cell->second, 0.99);
+    f->second_over = f->second_p50_us / f->interval_us;
+    f->other_p50_us = percentile(b, &cell->interfered, 0.5);
+    f->other_p99_us = percentile(b, &cell->interfered, 0.99);
+    f->other_excess_us = f->other_p99_us - f->p50_us - (f->twin_p99_us - f->twin_p50_us);
+    for (int warm = 0; warm < 2; warm++) {
+        f->silent_p50_us[warm] = percentile(b, &cell->silent[warm], 0.5);
+        f->silent_over[warm] = f->silent_p50_us[warm] / f->p50_us;
+    }
+}
+
 static double first_step(const lab_bench *b, const lab_cell *cell) {
     double us[LAB_ROUNDS];
     for (uint32_t i = 0; i < cell->openings; i++)
@@ -84,6 +98,7 @@ void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
     };
     f->speed_up = speed_up(b, cell, f->p50_us);
     f->over_floor = f->p50_us / f->floor_us;
+    moments(b, cell, f);
     f->saturated = f->interval_us > b->options->spacing_us;
     errors(cell, f);
     if (cell->program->subject->model)

@@ -17,7 +17,12 @@ typedef struct {
     double over_floor;          /* p50 / floor */
     double speed_up;          /* p50 on one core / p50, the same program; NaN on one core, and where that is no cell */
     double open_ms, first_us; /* opening engine and stream, and the first step after it: medians of the openings */
-    int saturated;            /* the spacing asked for is shorter than the interval */
+    /* Steps at a bad moment, NaN where there were none. */
+    double second_p50_us, second_p99_us, second_over; /* of a burst, and p50 / interval */
+    double other_p50_us, other_p99_us;                /* another stream's, from its arrival */
+    double other_excess_us;                           /* its p99 - p50_us, less the twin's p99 - p50 */
+    double silent_p50_us[2], silent_over[2];          /* after a silence, without and with pst_warm, and / p50 */
+    int saturated;                                    /* the spacing asked for is shorter than the interval */
     double max_abs, rms, relative_rms;
     double rms_ratio_bf16;  /* rms / that of bf16 */
     const char *input_kind; /* what the errors were found over: see docs/performance.md */

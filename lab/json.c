@@ -151,6 +151,24 @@ static void put_cores(json_t *o, const lab_cell *cell, const lab_figures *f) {
     put(o, "retouched_bytes", whole(cell->retouched_bytes));
 }
 
+static void put_moments(json_t *o, const lab_bench *b, const lab_cell *cell, const lab_figures *f) {
+    put(o, "second_p50_us", number(f->second_p50_us));
+    put(o, "second_p99_us", number(f->second_p99_us));
+    put(o, "second_over_interval", number(f->second_over));
+    put(o, "streams", whole(b->options->streams));
+    put(o, "other_inferences", whole(cell->interfered.count));
+    put(o, "other_p50_us", number(f->other_p50_us));
+    put(o, "other_p99_us", number(f->other_p99_us));
+    put(o, "other_excess_us", number(f->other_excess_us));
+    put(o, "silence_ms", number(b->options->silence_ms));
+    put(o, "silent_inferences", whole(cell->silent[0].count));
+    put(o, "silent_p50_us", number(f->silent_p50_us[0]));
+    put(o, "silent_over_p50", number(f->silent_over[0]));
+    put(o, "warmed_inferences", whole(cell->silent[1].count));
+    put(o, "warmed_p50_us", number(f->silent_p50_us[1]));
+    put(o, "warmed_over_p50", number(f->silent_over[1]));
+}
+
 static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *cell) {
     const lab_subject *s = cell->program->subject;
     lab_figures f;
@@ -185,6 +203,7 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "error_seed", whole(f.error_seed));
     put(o, "anchors", anchors(a, s->name));
     put_cores(o, cell, &f);
+    put_moments(o, b, cell, &f);
     return o;
 }
 

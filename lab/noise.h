@@ -10,7 +10,7 @@ typedef struct {
 } lab_noise;
 
 /* Different purposes of one seed get different streams. */
-enum { LAB_NOISE_WEIGHTS, LAB_NOISE_INPUTS, LAB_NOISE_CALIBRATION };
+enum { LAB_NOISE_WEIGHTS, LAB_NOISE_INPUTS, LAB_NOISE_CALIBRATION, LAB_NOISE_MOMENTS };
 void lab_noise_seed(lab_noise *noise, uint64_t seed, int purpose);
 /* Uniform in (-bound, bound). */
 void lab_noise_uniform(lab_noise *noise, double bound, float *out, size_t n);

@@ -16,6 +16,7 @@ int lab_options_default(lab_options *o) {
     memset(o, 0, sizeof *o);
     o->spacing_us = SPACING_US;
     o->burst = 1;
+    o->streams = 1;
     o->inferences = 50000;
     o->budget_s = 75;
     o->seed = 1;

@@ -23,7 +23,9 @@ typedef struct {
     uint32_t burst;         /* steps that come back to back, spacing_us then being the mean; 1: every step by itself */
     uint64_t inferences;    /* samples a cell, at most */
     double budget_s;        /* for everything */
-    uint64_t disturb_bytes; /* written between steps */
+    uint64_t disturb_bytes; /* written between steps; with silence_ms: during each silence, and not between steps */
+    uint32_t streams;       /* 2: steps of another stream come in between; 1: none */
+    double silence_ms;      /* steps after so long a silence, beside the others; 0: none */
     uint64_t seed;
     const char *level;   /* highest instruction set level; NULL: the machine's best */
     pst_progress report; /* may be NULL; its result is ignored */

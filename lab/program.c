@@ -26,3 +26,8 @@ void lab_program_close(lab_program *p) {
     pst_program_free(p->own);
     memset(p, 0, sizeof *p);
 }
+
+const char *lab_program_name(const lab_program *p) {
+    const char *slash = strrchr(p->subject->name, '/');
+    return slash ? slash + 1 : p->subject->name;
+}

@@ -30,6 +30,9 @@ typedef struct {
 int lab_program_open(const lab_subject *subject, const char *format, const lab_options *o, lab_program *p);
 void lab_program_close(lab_program *p);
 
+/* What it is called in a table: a path's last part. */
+const char *lab_program_name(const lab_program *p);
+
 static inline const pst_program *lab_program_of(const lab_program *p) {
     return p->own ? p->own : p->subject->compiled;
 }

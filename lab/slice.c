@@ -4,6 +4,7 @@
 
 #include "lab/cell.h"
 #include "lab/error.h"
+#include "lab/moments.h"
 #include "lab/step.h"
 #include "lab/twin.h"
 
@@ -41,13 +42,17 @@ static pst_status begin(lab_cell *cell, uint64_t spacing) {
 }
 
 static pst_status back_to_back(lab_cell *cell) {
+    uint64_t settles[BACK_TO_BACK];
     for (int i = 0; i < BACK_TO_BACK; i++) {
         uint64_t began, ended;
         pst_status status = lab_step(cell, &began, &ended);
         if (status != PST_OK || (status = lab_settle(cell)) != PST_OK)
             return status;
-        lab_histogram_add(&cell->interval, lab_ticks() - began);
+        uint64_t now = lab_ticks();
+        lab_histogram_add(&cell->interval, now - began);
+        settles[i] = now - ended;
     }
+    cell->settle_ticks = lab_median(settles, BACK_TO_BACK);
     return PST_OK;
 }
 
@@ -61,13 +66,15 @@ static pst_status sample(lab_cell *cell, uint64_t spacing, const lab_options *o)
         lab_histogram_add(&cell->step, ended - began);
         if (i == 0)
             start = began;
+        if (i == 1)
+            lab_histogram_add(&cell->second, ended - began);
     }
-    pst_status status = lab_settle(cell);
+    pst_status status = o->streams > 1 ? lab_moment_other(cell) : lab_settle(cell);
     if (status != PST_OK)
         return status;
     for (uint32_t i = 0; cell->cores == 1 && i < o->burst; i++)
         lab_histogram_add(&cell->twin, lab_twin_time(cell->links));
-    if (o->disturb_bytes)
+    if (o->disturb_bytes && o->silence_ms == 0)
         memset(cell->disturbed, (int)(cell->at & 0xff), o->disturb_bytes);
     if (cell->started)
         lab_histogram_add(&cell->spacing, start - cell->started);
@@ -94,9 +101,9 @@ static pst_status measure_floor(lab_cell *cell, const lab_clock *clock, const la
     return PST_OK;
 }
 
-/* What needs the engine. */
+/* What needs the engine; samples until `until` at most, silences until `end`. */
 static pst_status measure(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples,
-                          uint64_t until) {
+                          uint64_t until, uint64_t end) {
     const uint64_t spacing = lab_ticks_of(clock, o->spacing_us), before = cell->step.count;
     pst_status status = back_to_back(cell);
     if (status == PST_OK)
@@ -105,7 +112,9 @@ static pst_status measure(lab_cell *cell, const lab_clock *clock, const lab_opti
     while (status == PST_OK && cell->step.count - before < samples &&
            (cell->step.count - before < LEAST_SAMPLES || (int64_t)(lab_ticks() - until) < 0))
         status = sample(cell, spacing, o);
-    return status == PST_OK ? measure_floor(cell, clock, o) : status;
+    if (status == PST_OK)
+        status = measure_floor(cell, clock, o);
+    return status == PST_OK && o->silence_ms > 0 ? lab_moment_silences(cell, clock, o, end) : status;
 }
 
 /* On several cores the engine's threads would be in the twin's way: it runs after them, on the same CPUs at once, as
@@ -124,14 +133,23 @@ static int run_crew(lab_cell *cell, uint64_t spacing, uint64_t count) {
     return 0;
 }
 
+/* Ticks of a slice for the samples, and for them and the silences. On several cores as much as the samples take is for
+ * the twin. */
+static void share(const lab_cell *cell, const lab_options *o, uint64_t ticks, uint64_t *samples, uint64_t *both) {
+    const uint64_t silences = o->silence_ms > 0 ? 4 : 0, twins = cell->cores > 1;
+    *samples = ticks / (1 + silences + twins);
+    *both = (1 + silences) * *samples;
+}
+
 int lab_cell_slice(lab_cell *cell, const lab_clock *clock, const lab_options *o, uint64_t samples, uint64_t ticks) {
     const uint64_t start = lab_ticks(), before = cell->step.count;
-    /* Steps alone take at most what twins take after them. */
-    const uint64_t steps = cell->cores > 1 ? ticks / 2 : ticks;
+    uint64_t first, both;
+    share(cell, o, ticks, &first, &both);
     if (lab_cell_start(cell, o))
         return -1;
-    int result =
-        measure(cell, clock, o, samples, start + steps) == PST_OK ? 0 : lab_fail_library(cell->program->subject->name);
+    int result = measure(cell, clock, o, samples, start + first, start + both) == PST_OK
+                     ? 0
+                     : lab_fail_library(cell->program->subject->name);
     lab_cell_stop(cell);
     if (!result && cell->cores > 1)
         result = run_crew(cell, lab_ticks_of(clock, o->spacing_us), cell->step.count - before);

@@ -8,6 +8,7 @@
 #include "lab/error.h"
 #include "lab/figures.h"
 #include "lab/grid.h"
+#include "lab/moments_table.h"
 #include "lab/prose.h"
 
 /* A clock that ran this much faster or slower over the run than at its calibration is worth a line. */
@@ -61,8 +62,14 @@ static void print_pace(const lab_bench *b, FILE *to) {
         fprintf(to, "Bursts of %u steps back to back, %g us apart on average", o->burst, o->spacing_us);
     else
         fprintf(to, "Steps %g us apart", o->spacing_us);
-    if (o->disturb_bytes)
+    if (o->streams > 1)
+        fprintf(to, ", after each one on another stream");
+    if (o->disturb_bytes && o->silence_ms == 0)
         fprintf(to, ", %s written between them", bytes(o->disturb_bytes));
+    if (o->silence_ms > 0)
+        fprintf(to, "; silences of %g ms", o->silence_ms);
+    if (o->disturb_bytes && o->silence_ms > 0)
+        fprintf(to, ", %s written in each", bytes(o->disturb_bytes));
     fprintf(to, "; seed %" PRIu64, o->seed);
     if (fabs(b->drift) > DRIFT_WORTH_SAYING)
         fprintf(to, "; the counter's rate moved by %.2g %% in this run: figures are that uncertain", 100 * b->drift);
@@ -87,11 +94,6 @@ static void print_machine(const lab_bench *b, int markdown, FILE *to) {
     fprintf(to, "%s%s", end, begin);
     print_pace(b, to);
     fprintf(to, "\n\n");
-}
-
-static const char *name_of(const lab_program *p) {
-    const char *slash = strrchr(p->subject->name, '/');
-    return slash ? slash + 1 : p->subject->name;
 }
 
 static const char about_latency[] =
@@ -139,7 +141,7 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         char shape[32];
         lab_figures_of(b, cell, &f);
         lab_shape_text(cell->program->subject, shape, sizeof shape);
-        lab_grid_text(&g, "%.20s", name_of(cell->program));
+        lab_grid_text(&g, "%.20s", lab_program_name(cell->program));
         lab_grid_text(&g, "%s", shape);
         lab_grid_text(&g, "%s", cell->program->format);
         lab_grid_text(&g, "%s", cell->level);
@@ -181,7 +183,7 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
         const lab_cell *cell = &b->cells[i];
         lab_figures f;
         lab_figures_of(b, cell, &f);
-        lab_grid_text(&g, "%.20s", name_of(cell->program));
+        lab_grid_text(&g, "%.20s", lab_program_name(cell->program));
         lab_grid_text(&g, "%s", cell->program->format);
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_short(&g, 3, f.rms);
@@ -217,13 +219,13 @@ static void print_inputs(const lab_bench *b, int markdown, FILE *to) {
         if (p->subject->model)
             named = 1;
         else if (!c->steps)
-            lab_prose(markdown, to, "%s has no certificate, so its error is not known.", name_of(p));
+            lab_prose(markdown, to, "%s has no certificate, so its error is not known.", lab_program_name(p));
         else if (c->from_caller)
             lab_prose(markdown, to, "%s: errors as certified, over the %" PRIu64 " steps it was calibrated on.",
-                      name_of(p), c->steps * c->sequences);
+                      lab_program_name(p), c->steps * c->sequences);
         else
             lab_prose(markdown, to, "%s: errors as certified, over %" PRIu64 " steps of noise of seed %" PRIu64 ".",
-                      name_of(p), c->steps * c->sequences, c->seed);
+                      lab_program_name(p), c->steps * c->sequences, c->seed);
     }
     if (named)
         lab_prose(
@@ -252,7 +254,7 @@ static void print_notes(const lab_bench *b, int markdown, FILE *to) {
 
 int lab_table_print(const lab_bench *b, const lab_anchors *a, int markdown, FILE *to) {
     print_machine(b, markdown, to);
-    if (print_latency(b, markdown, to) || print_errors(b, a, markdown, to))
+    if (print_latency(b, markdown, to) || lab_moments_print(b, markdown, to) || print_errors(b, a, markdown, to))
         return -1;
     fprintf(to, "\n");
     print_inputs(b, markdown, to);
