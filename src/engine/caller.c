@@ -76,6 +76,14 @@ static pst_status fail_late(const pst_engine *e) {
                      (unsigned long long)(e->deadline_ns / 1000));
 }
 
+/* This step of the stream is given up, whether or not it was published. */
+static pst_status give_up(pst_engine *e, uint32_t number, const psti_part *part) {
+    e->late = 1;
+    e->late_stream = number;
+    e->late_time = part->time;
+    return fail_late(e);
+}
+
 /* The slots of the next tag are free once all have copied the step before the last: they have, unless one was so slow
  * that it has only just given its last slice. 0, or 1 if that takes too long. */
 static int await_slots(pst_engine *e) {
@@ -92,7 +100,7 @@ pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const floa
     psti_vector_encode(&e->kernels, &core->vectors[0], turn.slot, turn.now, x, largest_bits);
     if (e->members > 1) {
         if (__builtin_expect(await_slots(e), 0))
-            return fail_late(e);
+            return give_up(e, number, part);
         psti_command c = {.kind = PSTI_COMMAND_STEP, .stream = number, .time = part->time + 1};
         size_t scale = core->vectors[0].exponent_scale;
         if (scale != PSTI_NOWHERE)
@@ -101,12 +109,8 @@ pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const floa
         psti_give(&core->vectors[0], &turn);
         publish(e, &c);
     }
-    if (__builtin_expect(psti_respond(core, part, &turn), 0)) {
-        e->late = 1;
-        e->late_stream = number;
-        e->late_time = part->time;
-        return fail_late(e);
-    }
+    if (__builtin_expect(psti_respond(core, part, &turn), 0))
+        return give_up(e, number, part);
     memcpy(y, turn.slot + core->vectors[e->count].value, e->outputs * sizeof *y);
     part->time++;
     part->cursor = (psti_cursor){0};

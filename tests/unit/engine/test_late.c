@@ -14,8 +14,12 @@ enum { WIDTH = 24, STEPS = 40, STATE = 8192 };
 
 static const model_part parts[] = {MODEL_LSTM_STATE(40), MODEL_LSTM(23), MODEL_LINEAR(WIDTH)};
 
+/* On a busy machine a step may really be late. */
 static void step(pst_stream *s, const float *x, int t, float *y) {
-    OK(pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH));
+    pst_status status;
+    while ((status = pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH)) == PST_E_LATE)
+        sched_yield();
+    OK(status);
 }
 
 /* Every call on the engine's streams is refused, and touches nothing. */
@@ -72,10 +76,7 @@ static void late_at(const char *format, uint32_t cores, int caller, uint32_t hel
                 assert_memory_equal(wrong, same, sizeof same);
             }
         }
-        pst_status status; /* on a busy machine a step may really be late */
-        while ((status = pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH)) == PST_E_LATE)
-            sched_yield();
-        OK(status);
+        step(s, x, t, y);
         if (memcmp(y, expect, sizeof y) != 0)
             fail_msg("%s on %u cores, caller %d, core %u held: step %d differs", format, cores, caller, held, t);
         if (settled) {
@@ -101,6 +102,50 @@ static void test_late(void **unused) {
         late_at(model_formats[f], 3, PST_CALLER_CORE, 1 + (uint32_t)f % 2, (f + 1) % 2);
         late_at(model_formats[f], 2, PST_CALLER_APART, (uint32_t)f % 2, f % 2);
     }
+}
+
+/* A core without a slice owes no line: what is late is its word that it has copied the steps before. */
+static void test_late_with_nothing_to_give(void **unused) {
+    (void)unused;
+    static const model_part narrow[] = {MODEL_LSTM(8)};
+    pst_model *m = model_make(WIDTH, narrow, 1, 4, 1.5);
+    pst_program *p = model_program(m, "bf16");
+    float *x = model_normals(3, STEPS * WIDTH), expect[WIDTH], y[WIDTH];
+    pst_engine *one = engine_of(p, 1, PST_CALLER_CORE, 0), *e = engine_of(p, 4, PST_CALLER_CORE, 2000);
+    pst_stream *right = model_stream(one), *s = model_stream(e);
+    assert_int_equal(psti_slice(e, 1, 2)[1], 0);
+    int late = 0;
+    for (int t = 0; t < STEPS; t++) {
+        int held = t % 8 < 4;
+        hold(e, 2, (uint32_t)held);
+        OK(pst_step(right, x + t * WIDTH, WIDTH, expect, 8));
+        pst_status status;
+        while ((status = pst_step(s, x + t * WIDTH, WIDTH, y, 8)) == PST_E_LATE) {
+            if (held) {
+                uint32_t left = 99;
+                FAILS(PST_E_LATE, pst_warm(s));
+                FAILS(PST_E_LATE, pst_settle(s, 0, &left));
+                FAILS(PST_E_LATE, pst_stream_reset(s));
+                assert_int_equal(left, 99);
+                late++;
+            }
+            hold(e, 2, 0);
+            held = 0;
+            sched_yield();
+        }
+        OK(status);
+        assert_memory_equal(y, expect, 8 * sizeof *y);
+    }
+    assert_true(late > 0);
+    hold(e, 2, 0);
+    until_caught_up(s);
+    pst_stream_close(s);
+    pst_stream_close(right);
+    pst_engine_close(e);
+    pst_engine_close(one);
+    pst_program_free(p);
+    pst_model_free(m);
+    free(x);
 }
 
 static void *let_go(void *engine) {
@@ -140,7 +185,11 @@ static void test_close_while_late(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_late), cmocka_unit_test(test_close_while_late)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_with_nothing_to_give),
+        cmocka_unit_test(test_close_while_late),
+    };
     alarm(250); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
