@@ -97,18 +97,18 @@ static int await_slots(pst_engine *e) {
 pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const float *x, uint32_t largest_bits, float *y) {
     psti_core *core = e->caller;
     psti_turn turn = {.slot = part->slot, .now = (int)((part->time + 1) & 1)};
-    psti_vector_encode(&e->kernels, &core->vectors[0], turn.slot, turn.now, x, largest_bits);
+    const psti_vector *input = &core->vectors[0];
+    float scale = psti_vector_scale(input, turn.slot, largest_bits);
     if (e->members > 1) {
         if (__builtin_expect(await_slots(e), 0))
             return give_up(e, number, part);
-        psti_command c = {.kind = PSTI_COMMAND_STEP, .stream = number, .time = part->time + 1};
-        size_t scale = core->vectors[0].exponent_scale;
-        if (scale != PSTI_NOWHERE)
-            memcpy(&c.x_scale, turn.slot + scale, sizeof c.x_scale);
         turn.tag = ++e->tag;
-        psti_give(&core->vectors[0], &turn);
-        publish(e, &c);
+        /* First, so that the cores are on their way while x is encoded. */
+        publish(e,
+                &(psti_command){.kind = PSTI_COMMAND_STEP, .stream = number, .time = part->time + 1, .x_scale = scale});
     }
+    psti_vector_encode(&e->kernels, input, turn.slot, turn.now, x);
+    psti_give(input, &turn);
     if (__builtin_expect(psti_respond(core, part, &turn), 0))
         return give_up(e, number, part);
     memcpy(y, turn.slot + core->vectors[e->count].value, e->outputs * sizeof *y);

@@ -171,6 +171,7 @@ struct pst_engine {
     uint32_t *cpus;
     uint32_t flags;
     uint32_t no_touch;
+    uint64_t l2_bytes;         /* that a core has to itself; 0: not known, or one core */
     psti_affinity *caller_was; /* where the caller is bound */
     const char **shortfalls;
     size_t shortfall_count;
@@ -231,9 +232,10 @@ void psti_owe_nothing(psti_core *core, psti_part *part);
 psti_operand psti_vector_operand(const psti_vector *v, const char *slot, int now, int encoding);
 /* A sink for vector v from unit `first` on, with its static scale or that of the step. */
 psti_sink psti_vector_sink(const psti_vector *v, char *slot, int now, uint32_t first);
-/* Encodes values[width] as v's codes, with the least 2^e >= the largest magnitude where v's scale is of the step. */
-void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values,
-                        uint32_t largest_bits);
+/* Where v's scale is of the step: the least 2^e >= the largest magnitude, by its bits. Returned too; else 0. */
+float psti_vector_scale(const psti_vector *v, char *slot, uint32_t largest_bits);
+/* Encodes values[width] as v's codes, with its scale. */
+void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values);
 
 /* ---- steps: respond.c, settle.c, rehearse.c -----------------------------------------------------------------------
  */

@@ -46,12 +46,15 @@ static float least_power(uint32_t bits) {
     return psti_float((exponent > least ? exponent : least) << 23);
 }
 
-void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values,
-                        uint32_t largest_bits) {
-    if (v->exponent_scale != PSTI_NOWHERE) {
-        float scale = least_power(largest_bits);
-        memcpy(slot + v->exponent_scale, &scale, sizeof scale);
-    }
+float psti_vector_scale(const psti_vector *v, char *slot, uint32_t largest_bits) {
+    if (v->exponent_scale == PSTI_NOWHERE)
+        return 0;
+    float scale = least_power(largest_bits);
+    memcpy(slot + v->exponent_scale, &scale, sizeof scale);
+    return scale;
+}
+
+void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values) {
     psti_sink sink = psti_vector_sink(v, slot, now, 0);
     if (sink.value == values)
         sink.value = NULL;

@@ -70,7 +70,7 @@ static pst_status begin(psti_core *core, void *argument) {
             float *c = (float *)(part->slot + layer->c[0]);
             for (uint32_t u = 0; u < layer->units; u++)
                 c[u] = psti_flush(at[layer->first + u], -80);
-            psti_vector_encode(&core->engine->kernels, layer->out, part->slot, 0, at + layer->outputs, 0);
+            psti_vector_encode(&core->engine->kernels, layer->out, part->slot, 0, at + layer->outputs);
         }
         at += 2 * (size_t)layer->outputs;
     }

@@ -471,25 +471,28 @@ static int await_slots(state *s, core *c) {
     END;
 }
 
+static int give_up(state *s, int m, int stream) {
+    s->late = 1;
+    s->late_stream = (uint8_t)stream;
+    s->late_time = s->core[m].part[stream].time;
+    write_plain(s, m, LATE, 0);
+    return 1;
+}
+
 static int psti_step(state *s, core *c, int stream) {
     BEGIN(STEP)
     c->stream = (uint8_t)stream;
     c->now = (c->part[stream].time + 1) & 1;
     CALL(await_slots(s, c));
     if (answer)
-        RETURN(1);
+        RETURN(give_up(s, m, stream));
     c->tag = ++s->tag;
+    CALL(publish(s, c, COMMAND_STEP, stream, c->part[stream].time + 1));
     c->part[stream].slot[c->now][0][m] = (uint16_t)(c->tag << 8 | s->answered[stream]);
     CALL(psti_offer(s, c, 0));
-    CALL(publish(s, c, COMMAND_STEP, stream, c->part[stream].time + 1));
     CALL(psti_respond(s, c));
-    if (answer) {
-        s->late = 1;
-        s->late_stream = (uint8_t)stream;
-        s->late_time = c->part[stream].time;
-        write_plain(s, m, LATE, 0);
-        RETURN(1);
-    }
+    if (answer)
+        RETURN(give_up(s, m, stream));
     s->answered[stream] = c->tag;
     s->answered_time[stream] = ++c->part[stream].time;
     psti_settle_all(s, m, &c->part[stream]);
