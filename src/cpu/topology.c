@@ -28,12 +28,14 @@ static pst_status fill(hwloc_topology_t t, hwloc_bitmap_t mine, psti_topology *o
         hwloc_obj_t pu = hwloc_get_pu_obj_by_os_index(t, (unsigned)cpu);
         if (!pu)
             continue;
+        hwloc_obj_t l2 = hwloc_get_ancestor_obj_by_type(t, HWLOC_OBJ_L2CACHE, pu);
         out->cpus[out->count++] = (psti_cpu){.cpu = (uint32_t)cpu,
                                              .core = ancestor(t, pu, HWLOC_OBJ_CORE),
                                              .l2 = ancestor(t, pu, HWLOC_OBJ_L2CACHE),
                                              .l3 = ancestor(t, pu, HWLOC_OBJ_L3CACHE),
                                              .node = node_of(pu),
-                                             .package = ancestor(t, pu, HWLOC_OBJ_PACKAGE)};
+                                             .package = ancestor(t, pu, HWLOC_OBJ_PACKAGE),
+                                             .l2_bytes = l2 ? l2->attr->cache.size : 0};
     }
     return PST_OK;
 }

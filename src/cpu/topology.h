@@ -11,6 +11,7 @@
 typedef struct {
     uint32_t cpu; /* the system's number */
     uint32_t core, l2, l3, node, package;
+    uint64_t l2_bytes; /* 0 where the system does not tell */
 } psti_cpu;
 
 typedef struct {

@@ -129,7 +129,7 @@ static pst_status copy_states(pst_engine *e, const pst_program *p) {
 }
 
 static pst_status fill(pst_engine *e, const pst_program *p, const pst_engine_options *o) {
-    int alone;
+    psti_seating seating;
     e->count = p->count;
     e->inputs = p->inputs;
     e->outputs = p->outputs;
@@ -143,9 +143,10 @@ static pst_status fill(pst_engine *e, const pst_program *p, const pst_engine_opt
     if (!e->cpus)
         return PST_E_MEMORY;
     pst_status status = copy_states(e, p);
-    if (status || (status = psti_seats(o, e->cores, e->members, e->cpus, &alone)))
+    if (status || (status = psti_seats(o, e->cores, e->members, e->cpus, &seating)))
         return status;
-    const char *idle = psti_idle_choose(o->idle, o->spin_us, alone, &e->idle);
+    e->l2_bytes = seating.l2_bytes;
+    const char *idle = psti_idle_choose(o->idle, o->spin_us, seating.alone, &e->idle);
     if ((status = make_cores(e)) || (status = psti_share(e, p)) || (status = map_lines(e, p)) ||
         (status = psti_fork_mark_open(&e->fork)) || (status = place_all(e, p)))
         return status;

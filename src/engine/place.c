@@ -181,6 +181,15 @@ static void start_layer(psti_core *core, const psti_program_layer *from, uint32_
         core->settle_bytes += matrix_bytes(&from->matrix[1], &to->matrix[1].shape);
 }
 
+/* Where a share exceeds L2, a settle pushes out what the next respond reads first. Half of L2 of it is read again: what
+ * follows then streams through the other half. Measured against other sizes and prefetchnta in docs/performance.md. */
+static void plan_touch(psti_core *core) {
+    uint64_t l2 = core->engine->no_touch ? 0 : core->engine->l2_bytes;
+    if (l2 && core->critical_bytes + core->settle_bytes > l2 && core->settle_units)
+        core->touch_bytes = core->critical_bytes < l2 / 2 ? core->critical_bytes : (size_t)(l2 / 2);
+    core->touch_units = (uint32_t)((core->touch_bytes + PSTI_UNIT_BYTES - 1) / PSTI_UNIT_BYTES);
+}
+
 /* The critical matrices one behind the other, then the recurrent ones: respond and settle each read one stream. */
 static pst_status place_weights(psti_core *core, const pst_program *p) {
     const psti_kernels *k = &core->engine->kernels;
@@ -212,6 +221,7 @@ static pst_status place_weights(psti_core *core, const pst_program *p) {
         to->of->place(core, to);
         core->settle_units += to->settle_units;
     }
+    plan_touch(core);
     core->begun = psti_arena_take(&core->arena, most_blocks ? most_blocks : 1, sizeof *core->begun);
     return core->begun ? PST_OK : PST_E_MEMORY;
 }

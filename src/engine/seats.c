@@ -51,9 +51,26 @@ static pst_status choose(const pst_engine_options *o, const psti_topology *t, ui
     return PST_OK;
 }
 
-pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t members, uint32_t *cpus, int *alone) {
+/* Of the core with the least. */
+static uint64_t l2_bytes(const psti_topology *t, uint32_t cores, const uint32_t *cpus) {
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < cores; i++) {
+        const psti_cpu *own = psti_topology_find(t, cpus[i]);
+        uint64_t sharing = 0;
+        for (uint32_t k = 0; own && k < cores; k++) {
+            const psti_cpu *other = psti_topology_find(t, cpus[k]);
+            sharing += other && other->l2 == own->l2;
+        }
+        uint64_t bytes = own ? own->l2_bytes / sharing : 0;
+        least = bytes < least ? bytes : least;
+    }
+    return least;
+}
+
+pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t members, uint32_t *cpus,
+                      psti_seating *out) {
     int distinct = 1;
-    *alone = 1;
+    *out = (psti_seating){.alone = 1};
     if (members == 1 && !o->cpus) { /* the caller's thread only, wherever it runs: nothing to find out */
         cpus[0] = PSTI_NO_CPU;
         return PST_OK;
@@ -70,7 +87,9 @@ pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t memb
     else if (!status)
         status = choose(o, &t, cores, cpus);
     double quota = psti_cpu_quota();
-    *alone = distinct && members <= t.count && (quota == 0 || members <= quota + 0.01);
+    if (!status)
+        out->l2_bytes = l2_bytes(&t, cores, cpus);
+    out->alone = distinct && members <= t.count && (quota == 0 || members <= quota + 0.01);
     psti_topology_free(&t);
     return status;
 }

@@ -78,8 +78,9 @@ static void check_order(const psti_cpu *cpus, uint32_t count, uint32_t first, co
 /* Four cores of two threads each, numbered as Linux does on x86: the second threads after all first ones. */
 static void cores_before_their_second_threads(void **unused) {
     (void)unused;
-    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0}, {1, 1, 1, 0, 0, 0}, {2, 2, 2, 0, 0, 0}, {3, 3, 3, 0, 0, 0},
-                             {4, 0, 0, 0, 0, 0}, {5, 1, 1, 0, 0, 0}, {6, 2, 2, 0, 0, 0}, {7, 3, 3, 0, 0, 0}};
+    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 0, 0, 0, 0}, {2, 2, 2, 0, 0, 0, 0},
+                             {3, 3, 3, 0, 0, 0, 0}, {4, 0, 0, 0, 0, 0, 0}, {5, 1, 1, 0, 0, 0, 0},
+                             {6, 2, 2, 0, 0, 0, 0}, {7, 3, 3, 0, 0, 0, 0}};
     check_order(cpus, 8, 0, (const uint32_t[]){0, 1, 2, 3, 4, 5, 6, 7});
     check_order(cpus, 8, 5, (const uint32_t[]){5, 0, 2, 3, 1, 4, 6, 7});
 }
@@ -87,8 +88,9 @@ static void cores_before_their_second_threads(void **unused) {
 /* Two packages, each with two L3 of two cores; every core has an L2 of its own. */
 static void the_nearest_cache_first(void **unused) {
     (void)unused;
-    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 0, 0}, {2, 2, 2, 0, 0, 0}, {3, 3, 3, 1, 0, 0},
-                             {4, 4, 4, 2, 1, 1}, {5, 5, 5, 3, 1, 1}, {6, 6, 6, 2, 1, 1}, {7, 7, 7, 3, 1, 1}};
+    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 0, 0, 0}, {2, 2, 2, 0, 0, 0, 0},
+                             {3, 3, 3, 1, 0, 0, 0}, {4, 4, 4, 2, 1, 1, 0}, {5, 5, 5, 3, 1, 1, 0},
+                             {6, 6, 6, 2, 1, 1, 0}, {7, 7, 7, 3, 1, 1, 0}};
     check_order(cpus, 8, 0, (const uint32_t[]){0, 2, 1, 3, 4, 5, 6, 7});
     check_order(cpus, 8, 7, (const uint32_t[]){7, 5, 4, 6, 0, 1, 2, 3});
 }
@@ -96,15 +98,15 @@ static void the_nearest_cache_first(void **unused) {
 /* Cores that share an L2 are nearer than those that share an L3; nodes of one package before another package. */
 static void clusters_and_nodes(void **unused) {
     (void)unused;
-    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0}, {1, 1, 1, 0, 0, 0}, {2, 2, 0, 0, 0, 0},
-                             {3, 3, 2, 1, 1, 0}, {4, 4, 3, 2, 2, 1}, {5, 5, 4, 3, 0, 0}};
-    check_order(cpus, 6, 0, (const uint32_t[]){0, 2, 1, 5, 3, 4});
+    const psti_cpu cpus[] = {{0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 0, 0, 0, 0}, {2, 2, 0, 0, 0, 0, 0},
+                             {3, 3, 2, 1, 1, 0, 0}, {4, 4, 3, 2, 2, 1, 0}, {5, 5, 4, 3, 0, 0, 0}};
+    check_order(cpus, 6, 0, (const uint32_t[]){0, 2, 1, 5, 3, 4, 0});
 }
 
 /* A virtual machine may tell nothing: what is not known is not shared. */
 static void nothing_known(void **unused) {
     (void)unused;
-    const psti_cpu cpus[] = {{3, NO, NO, NO, NO, NO}, {5, NO, NO, NO, NO, NO}, {9, NO, NO, NO, NO, NO}};
+    const psti_cpu cpus[] = {{3, NO, NO, NO, NO, NO, 0}, {5, NO, NO, NO, NO, NO, 0}, {9, NO, NO, NO, NO, NO, 0}};
     check_order(cpus, 3, 5, (const uint32_t[]){5, 3, 9});
     check_order(cpus, 3, 4, (const uint32_t[]){3, 5, 9}); /* a CPU that is not among them: from the first */
     check_order(cpus, 1, 3, (const uint32_t[]){3});
