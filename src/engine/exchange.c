@@ -34,22 +34,6 @@ void psti_offer(const psti_route *r, const char *slot, int now, uint64_t tag) {
     }
 }
 
-/* The built-in for a write becomes one for a read where the baseline of x86-64 lacks the instruction; processors
- * without it take its encoding for a NOP (Intel SDM volume 2, PREFETCHW). */
-static inline void claim(const psti_line *line) {
-#if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*line));
-#else
-    __builtin_prefetch(line, 1);
-#endif
-}
-
-void psti_claim(const psti_route *r, uint64_t tag) {
-    const psti_line *line = r->own.line[tag & 1];
-    for (uint32_t i = 0; i < r->own.lines; i++)
-        claim(line + i);
-}
-
 void psti_expect(const psti_route *r, uint64_t tag) {
     for (uint32_t p = 0; p < r->peer_count; p++) {
         const psti_mail *m = &r->peers[p];

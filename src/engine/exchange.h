@@ -47,8 +47,7 @@ struct psti_core;
 uint32_t psti_route_lines(const psti_route *r, uint32_t units);
 /* Publishes this core's slice of a vector. */
 void psti_offer(const psti_route *r, const char *slot, int now, uint64_t tag);
-/* Ahead of time, off the path: asks for the own slice's lines, to be written, and for the peers', to be read. */
-void psti_claim(const psti_route *r, uint64_t tag);
+/* Asks for the lines of the peers without waiting for them. */
 void psti_expect(const psti_route *r, uint64_t tag);
 /* 1 if all slices of this step are there. Loads every tag, so that the misses overlap. */
 int psti_arrived(const psti_route *r, uint64_t tag);

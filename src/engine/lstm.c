@@ -59,7 +59,6 @@ static int respond(psti_core *core, const psti_placed *layer, const psti_turn *t
                             .out = psti_vector_sink(layer->out, slot, turn->now, layer->first)};
     if (psti_take_input(core, layer->in, turn, layer->ahead, &args))
         return 1;
-    psti_begin_giving(layer->out, turn);
     if (layer->in->exponent_scale != PSTI_NOWHERE) /* of this step: known only now */
         args.x = psti_vector_operand(layer->in, slot, turn->now, ih->encoding);
     layer->lstm(&args);

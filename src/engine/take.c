@@ -22,15 +22,16 @@ int psti_take_slices(psti_core *core, const psti_vector *v, const psti_turn *tur
     return 0;
 }
 
-/* Begins blocks with the inputs of this core's own slice for as long as the others' are missing. */
+/* Begins blocks with the inputs of this core's own slice for as long as the others' are missing. The first before any
+ * look: even lines that are there take as long to come as a block with half its inputs. */
 static void begin(const psti_vector *v, const psti_turn *turn, psti_ahead_fn *kernel, psti_layer_args *args,
                   psti_partial *begun) {
     uint32_t end = v->first + v->units, padded = args->shape->padded_inputs;
     args->ahead = (psti_ahead){.from = v->first, .to = end == v->width ? padded : end, .partial = begun};
-    while (args->ahead.blocks < args->last - args->first && !psti_arrived(&v->route, turn->tag)) {
+    do {
         args->ahead.blocks++;
         kernel(args, args->first + args->ahead.blocks - 1);
-    }
+    } while (args->ahead.blocks < args->last - args->first && !psti_arrived(&v->route, turn->tag));
 }
 
 int psti_take_input(psti_core *core, const psti_vector *v, const psti_turn *turn, psti_ahead_fn *kernel,

@@ -12,16 +12,11 @@ int psti_take_slices(psti_core *core, const psti_vector *v, const psti_turn *tur
  * args->ahead says which. 0, or 1 if the step was given up. */
 int psti_take_input(psti_core *core, const psti_vector *v, const psti_turn *turn, psti_ahead_fn *kernel,
                     psti_layer_args *args);
-/* Before this core makes its slice. */
-static inline void psti_begin_giving(const psti_vector *v, const psti_turn *turn) {
-    if (turn->tag)
-        psti_claim(&v->route, turn->tag);
-}
 /* This core's slice of a vector to whom it may concern. */
 static inline void psti_give(const psti_vector *v, const psti_turn *turn) {
     if (!turn->tag)
         return;
-    psti_expect(&v->route, turn->tag); /* the others may have been faster: their lines come while ours go */
+    psti_expect(&v->route, turn->tag); /* whoever was faster: its lines come meanwhile */
     psti_offer(&v->route, turn->slot, turn->now, turn->tag);
 }
 

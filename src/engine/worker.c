@@ -64,7 +64,6 @@ static void serve(psti_core *core) {
         } else if (core->owing) {
             settle_one(core);
         } else {
-            psti_expect(&core->vectors[0].route, next);
             psti_idle_once(core, &e->command[next & 1].tag, next);
         }
     }
