@@ -382,9 +382,9 @@ PST_API pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, 
  * calling thread's core owes. *left, if not NULL, becomes the number of units still owing (0 where the caller is
  * apart). The engine's threads settle their own shares unasked. Calling it is never needed for correctness. */
 PST_API pst_status pst_settle(pst_stream *s, uint32_t units, uint32_t *left);
-/* Brings what the calling thread's share of the next step needs into the caches and wakes the wide vector units;
- * changes no state. For use shortly before a step after a long pause. (The engine's threads do their part themselves.)
- */
+/* Brings what the next step needs, code and data, into the caches of all cores and wakes the wide vector units, by a
+ * step of no stream; changes no state. Takes about as long as a step and its settle. For use shortly before a step
+ * after a long pause. PST_E_LATE as pst_step. */
 PST_API pst_status pst_warm(pst_stream *s);
 /* `steps` steps, settle included: x [steps, inputs], y [steps, outputs]; the same bits as that many pst_step. On an
  * error (message: which step) the steps before it have been done and their y written. */

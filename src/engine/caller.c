@@ -122,7 +122,7 @@ pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const floa
  * bracket may be the later state's by now. */
 static pst_status go_back(psti_core *core, void *argument) {
     const pst_engine *e = argument;
-    psti_part *part = e->late_stream < core->part_room ? core->parts[e->late_stream] : NULL;
+    psti_part *part = psti_part_of(core, e->late_stream);
     if (!part || part->time == e->late_time)
         return PST_OK;
     part->time = e->late_time;

@@ -121,7 +121,7 @@ struct psti_core {
     uint32_t settle_units; /* of all layers, */
     uint32_t touch_units;  /* then of reading `touch_bytes` of the critical weights again */
     size_t touch_bytes;
-    psti_part practice; /* a part of no stream, for rehearsals and for measuring */
+    psti_part practice; /* a part of no stream, for rehearsals and for measuring; it never owes a settle */
     psti_part **parts;  /* by the streams' numbers */
     uint32_t part_room;
     psti_part *owing, *owing_last; /* a worker's queue */
@@ -161,8 +161,9 @@ struct pst_engine {
     uint64_t deadline_ns;
     uint64_t program_hash;
     size_t state_bytes, units;
-    const float **h0, **c0; /* [count]: the program's initial states, or NULL */
-    int closed, late;       /* late: the last step was given up, and not all cores have caught up */
+    float *practice_x, *practice_y; /* [inputs], [outputs] */
+    const float **h0, **c0;         /* [count]: the program's initial states, or NULL */
+    int closed, late;               /* late: the last step was given up, and not all cores have caught up */
     uint32_t late_stream;
     uint64_t late_time;
     uint32_t streams;     /* that still point here */
@@ -217,10 +218,16 @@ int psti_needs(const pst_engine *e, const pst_program *p, uint32_t vector, uint3
 
 /* The thread of a core: binds itself, places its share, then serves until it is told to stop. */
 pst_status psti_worker_start(psti_core *core, const pst_program *p);
+/* The number of no stream: its parts are those for practice. */
+#define PSTI_PRACTICE UINT32_MAX
 /* Parts of streams. Opening maps the slot. */
 pst_status psti_part_open(psti_core *core, uint32_t number);
 void psti_part_close(psti_core *core, uint32_t number);
 size_t psti_part_bytes(const psti_core *core);
+/* NULL if there is none of that number. */
+static inline psti_part *psti_part_of(psti_core *core, uint32_t number) {
+    return number == PSTI_PRACTICE ? &core->practice : number < core->part_room ? core->parts[number] : NULL;
+}
 /* The queue of what a worker owes. */
 void psti_owe(psti_core *core, psti_part *part);
 void psti_owe_nothing(psti_core *core, psti_part *part);
@@ -249,8 +256,12 @@ uint32_t psti_settle_some(const psti_core *core, psti_part *part, uint32_t units
 void psti_settle_all(const psti_core *core, psti_part *part);
 /* Every bracket up to layer `layer`'s. */
 void psti_settle_to(const psti_core *core, psti_part *part, uint32_t layer);
-/* A settle and a respond on the practice part: what the next step needs, brought into the caches. */
+/* A settle and a respond on the practice part of one core, with nothing exchanged, as it opens: its pages are there and
+ * its code has run. */
 void psti_rehearse(psti_core *core);
+/* The same with a step of all cores on their practice parts, from x = 0. Then a read of the slot of the part that is to
+ * step next. PST_OK or PST_E_LATE. */
+pst_status psti_practise(pst_engine *e, const psti_part *next);
 /* A piece of that for an idle worker, as short as a settle's unit. */
 void psti_rehearse_piece(psti_core *core);
 

@@ -140,7 +140,9 @@ static pst_status fill(pst_engine *e, const pst_program *p, const pst_engine_opt
     e->members = e->cores + (o->caller == PST_CALLER_APART);
     e->deadline_ns = 1000 * (uint64_t)o->deadline_us;
     e->cpus = psti_arena_take(&e->arena, e->cores, sizeof *e->cpus);
-    if (!e->cpus)
+    e->practice_x = psti_arena_take(&e->arena, e->inputs, sizeof *e->practice_x);
+    e->practice_y = psti_arena_take(&e->arena, e->outputs, sizeof *e->practice_y);
+    if (!e->cpus || !e->practice_x || !e->practice_y)
         return PST_E_MEMORY;
     pst_status status = copy_states(e, p);
     if (status || (status = psti_seats(o, e->cores, e->members, e->cpus, &seating)))

@@ -62,7 +62,7 @@ void psti_owe_nothing(psti_core *core, psti_part *part) {
 
 void psti_owe(psti_core *core, psti_part *part) {
     psti_owe_nothing(core, part);
-    part->owing = core->settle_units + core->touch_units != 0;
+    part->owing = part != &core->practice && core->settle_units + core->touch_units != 0;
     if (core == core->engine->caller || !part->owing)
         return;
     part->last = core->owing_last;

@@ -1,4 +1,5 @@
-/* Rehearsal: what the next step needs, brought into the caches, and the wide vector units awake. */
+/* Rehearsal: what the next step needs, code and lines as well as weights, brought into the caches, and the wide vector
+ * units awake. */
 #include "engine/engine.h"
 
 void psti_rehearse(psti_core *core) {
@@ -8,6 +9,18 @@ void psti_rehearse(psti_core *core) {
     part->owing = 0;
     psti_settle_all(core, part);
     (void)psti_respond(core, part, &turn);
+}
+
+pst_status psti_practise(pst_engine *e, const psti_part *next) {
+    psti_core *core = e->caller;
+    uint32_t largest = e->kernels.scan_f32(e->practice_x, e->inputs);
+    core->practice.cursor = (psti_cursor){0};
+    psti_settle_all(core, &core->practice);
+    pst_status status = psti_step(e, PSTI_PRACTICE, &core->practice, e->practice_x, largest, e->practice_y);
+    if (status)
+        return status;
+    (void)e->kernels.read_f32(next->slot, psti_part_bytes(core));
+    return PST_OK;
 }
 
 /* The product and cell of one block of the practice part, in the instructions of the next step. */

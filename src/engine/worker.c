@@ -21,7 +21,7 @@ static void keep(psti_core *core, pst_status status) {
 
 static void take_step(psti_core *core, const psti_command *c, uint64_t tag) {
     pst_engine *e = core->engine;
-    psti_part *part = core->parts[c->stream];
+    psti_part *part = psti_part_of(core, c->stream);
     psti_turn turn = {.slot = part->slot, .now = (int)(c->time & 1), .tag = tag};
     const psti_vector *x = &core->vectors[0];
     if (x->exponent_scale != PSTI_NOWHERE)

@@ -168,6 +168,9 @@ pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, pst_strea
     }
     (void)psti_on_all_cores(e, begin, s);
     (void)psti_on_all_cores(e, rehearse, NULL);
+    unsigned rounding = psti_rounding_enter();
+    (void)psti_practise(e, s->part); /* if a core is late, the next call says so */
+    psti_rounding_leave(rounding);
     e->streams++;
     *out = s;
     return PST_OK;

@@ -75,9 +75,9 @@ pst_status pst_warm(pst_stream *s) {
     if (status)
         return status;
     unsigned rounding = psti_rounding_enter();
-    psti_rehearse(s->engine->caller);
+    status = psti_practise(s->engine, s->part);
     psti_rounding_leave(rounding);
-    return PST_OK;
+    return status;
 }
 
 pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y) {
