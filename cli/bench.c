@@ -17,7 +17,7 @@
 
 /* What came from the command line, as text. */
 typedef struct {
-    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed, *streams, *silence;
+    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed, *streams, *idle, *silence;
     const char *json, *plot, *markdown;
 } words;
 
@@ -45,7 +45,8 @@ static int read_lists(const words *w, lab_options *o) {
     if ((w->models && lab_list_parse("--models", w->models, &o->models)) ||
         (w->formats && lab_list_parse("--formats", w->formats, &o->formats)) ||
         (w->cores && lab_list_parse("--cores", w->cores, &o->cores)) ||
-        (w->spacing && lab_spacing_parse(w->spacing, o)) || lab_check_models(&o->models) || lab_check_cores(&o->cores))
+        (w->spacing && lab_spacing_parse(w->spacing, o)) || (w->idle && lab_idle_parse(w->idle, o)) ||
+        lab_check_models(&o->models) || lab_check_cores(&o->cores))
         return lab_failure();
     return CLI_OK;
 }
@@ -129,6 +130,7 @@ int psti_command_bench(int argc, char **argv) {
         {"budget", 'b', "SECONDS", "for measuring what preparing leaves of it; default 75", &w.budget},
         {"disturb-kb", 0, "N", "write N KiB of other memory between steps, or in a silence", &w.disturb},
         {"streams", 0, "N", "2: a step on another stream during each settle; default 1", &w.streams},
+        {"idle", 0, "STRATEGY", "of cores that wait: auto, spin, wait, yield, park; default auto", &w.idle},
         {"silence-ms", 0, "N", "also time steps after N ms without any; default 0", &w.silence},
         {"seed", 0, "N", "of weights and inputs, 0 or more; default 1", &w.seed},
         {"json", 'j', "FILE", "write the results as JSON; -: to standard output, no table", &w.json},

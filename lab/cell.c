@@ -65,6 +65,7 @@ static int open_engine(lab_cell *cell, const lab_options *o) {
     PST_INIT(e);
     e.cores = cell->cores;
     e.level = o->level;
+    e.idle = o->idle;
     clock_gettime(CLOCK_MONOTONIC, &before);
     if (pst_engine_open(lab_program_of(cell->program), &e, &cell->engine) != PST_OK ||
         pst_stream_open(cell->engine, NULL, &cell->stream) != PST_OK ||

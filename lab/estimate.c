@@ -25,10 +25,31 @@ static int caches_of(const pst_host *h, uint32_t cores, cache out[CACHES]) {
     return n;
 }
 
-/* The part of `bytes` that the core with most unit blocks has. */
-static uint64_t largest_part(uint64_t bytes, uint32_t units, uint32_t cores) {
-    uint64_t blocks = (units + LAB_UNIT_BLOCK - 1) / LAB_UNIT_BLOCK;
+/* An engine's: an lstm is cut at multiples of 4 units, a linear of 16 outputs, the last one not at all unless that
+ * spares a core this many bytes. */
+enum { LSTM_GRAIN = 4, LINEAR_GRAIN = 16, WORTH_A_HOP = 16384 };
+
+/* The part of `bytes` that the core with most of a layer has. */
+static uint64_t largest_part(uint64_t bytes, const pst_layer_info *l, int last, uint32_t cores) {
+    int lstm = l->recurrent_encoding != NULL;
+    uint64_t grain = lstm ? LSTM_GRAIN : LINEAR_GRAIN, blocks = (l->outputs + grain - 1) / grain;
+    if (!lstm && last && bytes - bytes / cores < WORTH_A_HOP)
+        return bytes;
     return bytes * ((blocks + cores - 1) / cores) / blocks;
+}
+
+/* The number of the last layer that has weights. */
+static int last_with_weights(const pst_program *p, uint32_t layers, uint32_t *last) {
+    *last = 0;
+    for (uint32_t i = 0; i < layers; i++) {
+        pst_layer_info l;
+        PST_INIT(l);
+        if (pst_program_get_layer(p, i, &l) != PST_OK)
+            return lab_fail_library(NULL);
+        if (l.critical_bytes)
+            *last = i;
+    }
+    return 0;
 }
 
 static void take(lab_estimate *e, double *most, const char *limit, double us) {
@@ -62,11 +83,13 @@ int lab_estimate_of(const pst_program *p, const pst_host *host, uint32_t cores, 
     cache caches[CACHES];
     double most = 0;
     int n = caches_of(host, cores, caches);
-    uint32_t layers = 0;
+    uint32_t layers = 0, last;
     pst_info info;
     PST_INIT(info);
     if (pst_program_get_info(p, &info) != PST_OK)
         return lab_fail_library(NULL);
+    if (last_with_weights(p, info.layers, &last))
+        return -1;
     for (uint32_t i = 0; i < info.layers; i++) {
         pst_layer_info l;
         PST_INIT(l);
@@ -74,9 +97,9 @@ int lab_estimate_of(const pst_program *p, const pst_host *host, uint32_t cores, 
             return lab_fail_library(NULL);
         if (!l.critical_bytes)
             continue;
-        uint64_t critical = largest_part(l.critical_bytes, l.outputs, cores);
+        uint64_t critical = largest_part(l.critical_bytes, &l, i == last, cores);
         e.critical_bytes += critical;
-        e.working_set += critical + largest_part(l.settle_bytes, l.outputs, cores);
+        e.working_set += critical + largest_part(l.settle_bytes, &l, 0, cores);
         layers++;
     }
     if (cores > 1)

@@ -5,8 +5,6 @@
 
 #include "penstock.h"
 
-enum { LAB_UNIT_BLOCK = 16 }; /* units that a core owns together */
-
 typedef struct {
     uint32_t cores;
     uint64_t critical_bytes; /* sum over the layers of the most that one core reads in respond */
@@ -17,11 +15,11 @@ typedef struct {
     const char *limit;       /* the largest part: "L1 bandwidth", "L2 bandwidth", "L3 bandwidth", "memory", "hop" */
 } lab_estimate;
 
-/* floor = critical bytes / read bandwidth + (layers + 1) hops + clock, where layers are those that have weights, and
- * hops count on more than one core. A cache serves the share of the working set that fits into it, at its bandwidth,
- * the next one the rest; L3 is shared by all cores. What fits nowhere is read from memory, which is not measured and
- * taken to be as fast as the last cache: "memory" then marks an estimate that is too low. Fills *out; 0, or -1 with a
- * message. */
+/* Layers are cut as an engine cuts them (docs/design.md). floor = critical bytes / read bandwidth + (layers + 1) hops +
+ * clock, where layers are those that have weights, and hops count on more than one core. A cache serves the share of
+ * the working set that fits into it, at its bandwidth, the next one the rest; L3 is shared by all cores. What fits
+ * nowhere is read from memory, which is not measured and taken to be as fast as the last cache: "memory" then marks an
+ * estimate that is too low. Fills *out; 0, or -1 with a message. */
 int lab_estimate_of(const pst_program *p, const pst_host *host, uint32_t cores, double hop_ns, double clock_us,
                     lab_estimate *out);
 /* The number of cores, at most `most`, whose floor is the lowest; of equals the fewest. hop_ns[n - 1] is the hop among

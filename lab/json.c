@@ -6,6 +6,7 @@
 
 #include "lab/error.h"
 #include "lab/figures.h"
+#include "lab/needed.h"
 
 /* Digits of a figure: more than any of them deserves, and short. */
 enum { DIGITS = 9 };
@@ -87,7 +88,23 @@ static json_t *histogram(const lab_bench *b, const lab_cell *cell) {
     return all;
 }
 
-static json_t *anchors(const lab_anchors *a, const char *model) {
+/* Cores needed to be below a mean: by the floor, and by the floor times p50 / floor as measured; null where no number
+ * is enough or nothing was measured on several. */
+static void put_needed(json_t *o, const lab_bench *b, const lab_program *p, double below_us) {
+    static const char *const names[] = {"cores_by_floor", "cores_as_here"};
+    double hop_ns, factor;
+    int known = isfinite(below_us) && lab_needed_base(b, p, &hop_ns, &factor);
+    for (int measured = 0; measured < 2; measured++) {
+        lab_needed n = {0, NAN};
+        if (known &&
+            lab_needed_of(lab_program_of(p), &b->host, hop_ns, b->clock.pair_us, measured ? factor : 1, below_us, &n))
+            n.cores = 0;
+        put(o, names[measured], n.cores ? whole(n.cores) : json_null());
+    }
+}
+
+static json_t *anchors(const lab_bench *b, const lab_anchors *a, const lab_program *p) {
+    const char *model = p->subject->name;
     json_t *all = json_array();
     for (size_t k = 0; k < a->columns; k++) {
         const json_t *figures = json_object_get(a->column[k].figures, model);
@@ -97,6 +114,7 @@ static json_t *anchors(const lab_anchors *a, const char *model) {
         put(o, "system", json_string(a->column[k].system));
         put(o, "source", json_string(a->column[k].source));
         put(o, "conditions", json_string(a->column[k].conditions));
+        put_needed(o, b, p, lab_anchors_figure(a, k, model, "mean_us"));
         json_array_append_new(all, o);
     }
     return all;
@@ -201,7 +219,7 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "locked_bytes", whole(cell->locked_bytes));
     put(o, "error_steps", whole(f.error_steps));
     put(o, "error_seed", whole(f.error_seed));
-    put(o, "anchors", anchors(a, s->name));
+    put(o, "anchors", anchors(b, a, cell->program));
     put_cores(o, cell, &f);
     put_moments(o, b, cell, &f);
     return o;

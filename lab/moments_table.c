@@ -44,6 +44,7 @@ static void second(lab_grid *g, const lab_cell *cell, const lab_figures *f) {
 static void other(lab_grid *g, const lab_cell *cell, const lab_figures *f) {
     lab_grid_text(g, "%" PRIu64, cell->interfered.count);
     lab_grid_fixed(g, 2, f->p50_us);
+    lab_grid_fixed(g, 2, f->p99_us);
     lab_grid_fixed(g, 2, f->other_p50_us);
     lab_grid_fixed(g, 2, f->other_p99_us);
     lab_grid_fixed(g, 2, f->twin_p99_us - f->twin_p50_us);
@@ -70,8 +71,8 @@ int lab_moments_print(const lab_bench *b, int markdown, FILE *to) {
                   markdown, to);
     if (!result && o->streams > 1)
         result = print(b, "A step on another stream, at a random moment of a settle, in us",
-                       "model|format|cores|n|respond p50|p50|p99|twin tail|excess", other,
-                       "From its arrival to y; the caller settles one unit a call. respond p50: of the steps above. "
+                       "model|format|cores|n|respond p50|respond p99|p50|p99|twin tail|excess", other,
+                       "From its arrival to y; the caller settles one unit a call. respond: the steps above. "
                        "twin tail: the twin's p99 - p50, the machine's own. excess: p99 - respond p50 - twin tail.",
                        markdown, to);
     if (!result && o->silence_ms > 0)

@@ -113,3 +113,16 @@ int lab_spacing_parse(const char *text, lab_options *o) {
     o->burst = 1;
     return 0;
 }
+
+int lab_idle_parse(const char *text, lab_options *o) {
+    static const char *const names[] = {
+        [PST_IDLE_AUTO] = "auto",   [PST_IDLE_SPIN] = "spin", [PST_IDLE_WAIT] = "wait",
+        [PST_IDLE_YIELD] = "yield", [PST_IDLE_PARK] = "park",
+    };
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            o->idle = i;
+            return 0;
+        }
+    return lab_fail("--idle: expected auto, spin, wait, yield or park, found '%s'", text);
+}

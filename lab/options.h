@@ -25,6 +25,7 @@ typedef struct {
     double budget_s;        /* for everything */
     uint64_t disturb_bytes; /* written between steps; with silence_ms: during each silence, and not between steps */
     uint32_t streams;       /* 2: steps of another stream come in between; 1: none */
+    int idle;               /* PST_IDLE_... */
     double silence_ms;      /* steps after so long a silence, beside the others; 0: none */
     uint64_t seed;
     const char *level;   /* highest instruction set level; NULL: the machine's best */
@@ -44,6 +45,8 @@ int lab_is_path(const char *model);
 int lab_check_models(const lab_list *models);
 /* A list of whole numbers, 1 to 4,096, and LAB_BEST. */
 int lab_check_cores(const lab_list *cores);
+/* "auto", "spin", "wait", "yield" or "park". */
+int lab_idle_parse(const char *text, lab_options *o);
 /* "20", "0.5" or "burst:8": spacing_us and burst. */
 int lab_spacing_parse(const char *text, lab_options *o);
 

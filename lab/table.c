@@ -10,6 +10,7 @@
 #include "lab/grid.h"
 #include "lab/heading.h"
 #include "lab/moments_table.h"
+#include "lab/needed.h"
 #include "lab/prose.h"
 
 /* A median spacing up to this times the one asked for counts as kept. */
@@ -176,6 +177,8 @@ int lab_table_print(const lab_bench *b, const lab_anchors *a, int markdown, FILE
     if (print_latency(b, markdown, to) || lab_moments_print(b, markdown, to) || print_errors(b, a, markdown, to))
         return -1;
     fprintf(to, "\n");
+    if (lab_needed_print(b, a, markdown, to))
+        return -1;
     print_inputs(b, markdown, to);
     print_anchors(a, markdown, to);
     print_notes(b, markdown, to);

@@ -107,20 +107,23 @@ static void unknown_caches(void **unused) {
     assert_string_equal(e.limit, "unknown");
 }
 
-/* 128 units are 8 blocks, the Linear's 32 outputs 2: three cores have 3 of 8 and 1 of 2. */
+/* 128 units are 32 times 4: of three cores one has 11. The Linear's 8 KiB stay on one core. */
 static void cores_own_whole_blocks(void **unused) {
     (void)unused;
     const pst_host h = host(1 << 30, 400, 0, 0, 0, 0);
-    uint64_t three = 0;
+    uint64_t two = 0, three = 0, most = 0;
     for (uint32_t i = 0; i < 3; i++) {
         pst_layer_info l;
         PST_INIT(l);
         OK(pst_program_get_layer(program, i, &l));
-        three += i < 2 ? l.critical_bytes * 3 / 8 : l.critical_bytes / 2;
+        two += i < 2 ? l.critical_bytes / 2 : l.critical_bytes;
+        three += i < 2 ? l.critical_bytes * 11 / 32 : l.critical_bytes;
+        most += i < 2 ? l.critical_bytes / 32 : l.critical_bytes;
     }
-    assert_int_equal(estimate(&h, 2, 0, 0).critical_bytes, critical / 2);
+    assert_int_equal(estimate(&h, 2, 0, 0).critical_bytes, two);
     assert_int_equal(estimate(&h, 3, 0, 0).critical_bytes, three);
-    assert_int_equal(estimate(&h, 8, 0, 0).critical_bytes, estimate(&h, 100, 0, 0).critical_bytes);
+    assert_int_equal(estimate(&h, 32, 0, 0).critical_bytes, most);
+    assert_int_equal(estimate(&h, 100, 0, 0).critical_bytes, most);
     lab_estimate e = estimate(&h, 2, 50, 0.02);
     near(e.hop_us, 4 * 0.05); /* three layers and one more */
     near(e.floor_us, e.read_us + 0.2 + 0.02);
@@ -135,14 +138,14 @@ static void cores_share_l3(void **unused) {
     const pst_host h = host(0, 0, 0, 0, w, 80);
     assert_string_equal(estimate(&h, 1, 0, 0).limit, "L3 bandwidth");
     assert_string_equal(estimate(&h, 2, 0, 0).limit, "L3 bandwidth"); /* halves of both */
-    /* 16 cores have a sixteenth of the cache, and the busiest of them an eighth of the LSTMs. */
-    assert_string_equal(estimate(&h, 16, 0, 0).limit, "memory");
+    /* 64 cores have a 64th of the cache each, and the busiest of them a 32nd of the LSTMs. */
+    assert_string_equal(estimate(&h, 64, 0, 0).limit, "memory");
 }
 
 static void the_best_number_of_cores(void **unused) {
     (void)unused;
     const pst_host h = host(1 << 30, 100, 0, 0, 0, 0);
-    const double none[8] = {0}, far[8] = {0, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6}, far_from_3[8] = {0, 0, 1e6, 1e6};
+    const double none[15] = {0}, far[8] = {0, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6}, far_from_3[8] = {0, 0, 1e6, 1e6};
     const pst_host unknown = host(0, 0, 0, 0, 0, 0);
     const struct {
         const pst_host *host;
@@ -151,7 +154,7 @@ static void the_best_number_of_cores(void **unused) {
         uint32_t best;
     } cases[] = {
         {&h, 8, none, 8}, {&h, 1, none, 1},       {&h, 0, none, 1},
-        {&h, 7, none, 4}, /* 5 to 7: one has two blocks too */
+        {&h, 7, none, 7}, {&h, 15, none, 11}, /* 12 to 15: one has three times 4 units too */
         {&h, 8, far, 1},  {&h, 4, far_from_3, 2}, {&unknown, 8, none, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
