@@ -26,8 +26,8 @@
  *
  * THREADS. Models and programs are immutable and may be shared by any number of threads. An engine and its streams
  * are driven by one thread at a time (any thread); engines are independent of each other. Errors are per thread. An
- * engine on more than one core has threads of its own ("penstock/1", ..), with all signals blocked; they settle and
- * wait by themselves.
+ * engine on more than one core has threads of its own ("penstock/N", N the core), with all signals blocked; they settle
+ * and wait by themselves.
  *
  * PROCESS. The library prints nothing, installs no signal handler, never exits, reads and writes no environment
  * variable, changes no resource limit, and leaves the caller's affinity alone unless asked. After fork() the child's
@@ -294,11 +294,12 @@ enum { PST_CALLER_CORE = 0, PST_CALLER_APART };
 
 typedef struct {
     size_t size;
-    uint32_t cores;       /* 0: 1. At most 64, and no more than the caller's CPUs and its cgroup's quota, unless
-                             PST_ENGINE_OVERSUBSCRIBE: else PST_E_HOST */
+    uint32_t cores;       /* 0: 1. At most 64; and unless PST_ENGINE_OVERSUBSCRIBE no more than the caller's CPUs and
+                             its cgroup's quota, else PST_E_HOST. (A caller that is the only core is not checked.) */
     const uint32_t *cpus; /* [cores]: the system's number of each core's CPU, core 0 first (of the caller that is core 0
                              a place for its weights, and for pst_engine_bind_caller). NULL: chosen among the CPUs that
-                             the calling thread may run on, its own first, then those that share the nearest cache */
+                             the calling thread may run on, its own first (last where the caller is apart), then those
+                             that share the nearest cache */
     int caller;           /* PST_CALLER_... */
     int idle;             /* PST_IDLE_... */
     uint32_t spin_us;     /* YIELD, PARK: how long to poll first; 0: the default: YIELD not at all, PARK 50 */
@@ -349,8 +350,8 @@ PST_API pst_status pst_engine_get_info(const pst_engine *e, pst_engine_info *out
 PST_API pst_status pst_engine_bind_caller(pst_engine *e);
 PST_API pst_status pst_engine_unbind_caller(pst_engine *e);
 /* Stops and joins the engine's threads, whatever settle they still owe, and frees the engine. Blocks until they have
- * ended. Any thread may call it, but none may be using the engine. Its streams answer PST_E_CLOSED until they are
- * closed. In a forked child: frees the child's copy. */
+ * ended. Any thread may call it, but none may be using the engine. A bound caller stays bound. Its streams answer
+ * PST_E_CLOSED until they are closed. In a forked child: frees the child's copy. */
 PST_API void pst_engine_close(pst_engine *e);
 
 /* The levels that this machine and this build have, best last: "scalar", "avx2", ... Static storage; *count may be
@@ -375,8 +376,8 @@ PST_API pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, p
  * If settle is still owing from the step before, it is finished first. x that is not finite or beyond 2^60 in
  * magnitude: PST_E_NONFINITE naming the first index; y and the stream are untouched. x and y may be the same array.
  * PST_E_LATE: a core was silent for the engine's deadline. The stream stands as before the step, y is untouched, and
- * every call on the engine's streams answers PST_E_LATE at once until that core has caught up (pst_stream_close and
- * pst_engine_close wait for it instead). */
+ * every call on the engine and its streams answers PST_E_LATE at once until that core has caught up (pst_stream_close
+ * and pst_engine_close wait for it instead). */
 PST_API pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, size_t ny);
 /* Does work that the next step would otherwise have to do first: at most `units` units (0: all) of the settle that the
  * calling thread's core owes. *left, if not NULL, becomes the number of units still owing (0 where the caller is
@@ -391,7 +392,8 @@ PST_API pst_status pst_warm(pst_stream *s);
 PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y);
 /* Back to the initial state that the stream was opened with. Leaves no settle owing. */
 PST_API pst_status pst_stream_reset(pst_stream *s);
-/* Bytes that pst_stream_save writes; 0 for NULL, and for a stream whose engine was closed or belongs to the parent. */
+/* Bytes that pst_stream_save writes; 0 for NULL, and for a stream whose engine was closed, is late, or belongs to the
+ * parent. */
 PST_API size_t pst_stream_state_size(const pst_stream *s);
 /* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
  * levels and numbers of cores; carries the program's hash. Does not allocate. */
@@ -430,7 +432,7 @@ typedef struct {
     double read_ns; /* median time of a bare read of them, all cores at once, each after a settle: the slowest core's */
     double bandwidth_gbs; /* critical_bytes / read_ns */
     double p_slow;        /* share of the reads that took more than 1.2 times the median: the memory's own tail */
-    uint32_t hops;        /* of a step, one after the other: from x to y; 0 on one core */
+    uint32_t hops;        /* of a step, one after the other: from x to y; 0 where the caller is the only core */
     double hop_ns;        /* median time of one: half of the way to the slowest core and back */
     double floor_ns;      /* read_ns + hops * hop_ns */
 } pst_floor;

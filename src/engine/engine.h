@@ -70,6 +70,7 @@ struct psti_placed {
     uint32_t inputs_per_unit; /* of a settle, in a wide and in a narrow block */
     uint32_t inputs_per_narrow_unit;
     uint32_t settle_units; /* of the slice */
+    size_t critical_bytes; /* of it */
 };
 
 /* What the engine knows of a layer kind; one file a kind. */
@@ -172,7 +173,7 @@ struct pst_engine {
     uint32_t *cpus;
     uint32_t flags;
     uint32_t no_touch;
-    uint64_t l2_bytes;         /* that a core has to itself; 0: not known, or one core */
+    uint64_t l2_bytes;         /* that a core has to itself; 0: not known, as of a caller alone, wherever it runs */
     psti_affinity *caller_was; /* where the caller is bound */
     const char **shortfalls;
     size_t shortfall_count;

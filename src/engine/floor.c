@@ -50,17 +50,10 @@ static pst_status nothing(psti_core *core, void *argument) {
 /* Critical weights of the largest share, layer by layer: what a step waits for. */
 static size_t on_the_path(const pst_engine *e) {
     size_t bytes = 0;
-    if (e->cores == 1)
-        return e->core[0]->critical_bytes;
     for (uint32_t i = 0; i < e->count; i++) {
         size_t most = 0;
         for (uint32_t m = 0; m < e->cores; m++) {
-            const psti_placed_matrix *matrix = &e->core[m]->layers[i].matrix[PSTI_MATRIX_INPUT];
-            if (!matrix->tiles)
-                continue;
-            size_t own = psti_tiles_bytes(&matrix->shape, matrix->encoding);
-            if (matrix->scale)
-                own += PSTI_LANES * psti_shape_vectors(&matrix->shape) * sizeof(float);
+            size_t own = e->core[m]->layers[i].critical_bytes;
             most = own > most ? own : most;
         }
         bytes += most;

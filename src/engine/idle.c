@@ -252,7 +252,8 @@ void psti_idle_once(psti_core *core, const _Atomic uint64_t *awaited, uint64_t t
     }
     if (polls < BRISK_POLLS)
         return;
-    uint64_t now = now_and_then(polls, &core->idle_since);
+    /* a poll that sleeps on the line is long enough to look at the clock each time */
+    uint64_t now = now_and_then(idle->strategy == PST_IDLE_WAIT ? 0 : polls, &core->idle_since);
     if (now && now - core->idle_since >= REHEARSE_NS) {
         psti_rehearse_piece(core); /* sets idle_since anew when a round of them is done */
         return;

@@ -173,12 +173,14 @@ static void start_layer(psti_core *core, const psti_program_layer *from, uint32_
     to->h_is_scaled = from->matrices > 1 && psti_encoding_scaled(from->matrix[PSTI_MATRIX_RECURRENT].encoding);
     if (!to->units)
         return;
-    if (from->matrices)
-        core->critical_bytes += matrix_bytes(&from->matrix[0], &to->matrix[0].shape);
-    if (from->matrices)
-        *(from->matrices > 1 ? &core->settle_bytes : &core->critical_bytes) += lane_bytes(&to->matrix[0].shape);
+    if (!from->matrices)
+        return;
+    /* the bias is in what settle makes, or, without a settle, in respond */
+    size_t bias = lane_bytes(&to->matrix[0].shape);
+    to->critical_bytes = matrix_bytes(&from->matrix[0], &to->matrix[0].shape) + (from->matrices > 1 ? 0 : bias);
+    core->critical_bytes += to->critical_bytes;
     if (from->matrices > 1)
-        core->settle_bytes += matrix_bytes(&from->matrix[1], &to->matrix[1].shape);
+        core->settle_bytes += matrix_bytes(&from->matrix[1], &to->matrix[1].shape) + bias;
 }
 
 /* Where a share exceeds L2, a settle pushes out what the next respond reads first. Half of L2 of it is read again: what

@@ -45,8 +45,10 @@ static pst_status choose(const pst_engine_options *o, const psti_topology *t, ui
     if (!order)
         return PST_E_MEMORY;
     psti_topology_order(t, psti_thread_cpu(), order);
+    /* A caller apart keeps the CPU it runs on, where there is one to spare. */
+    uint32_t first = o->caller == PST_CALLER_APART && cores < t->count;
     for (uint32_t i = 0; i < cores; i++)
-        cpus[i] = order[i % t->count];
+        cpus[i] = order[(first + i) % t->count];
     free(order);
     return PST_OK;
 }
