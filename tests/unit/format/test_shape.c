@@ -82,6 +82,7 @@ static void test_rows(void **unused) {
                     unit = 16 * s.wide + 4 * (vector - gates * s.wide) + lane % 4;
                 }
                 assert_int_equal(row, unit < units ? (int64_t)(gate * units + unit) : -1);
+                assert_int_equal(psti_shape_lane(&s, gate, unit), lane); /* padding, too */
                 if (row < 0)
                     padding++;
                 else
