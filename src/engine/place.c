@@ -188,7 +188,7 @@ static void start_layer(psti_core *core, const psti_program_layer *from, uint32_
 static void plan_touch(psti_core *core) {
     uint64_t l2 = core->engine->no_touch ? 0 : core->engine->l2_bytes;
     if (l2 && core->critical_bytes + core->settle_bytes > l2 && core->settle_units)
-        core->touch_bytes = core->critical_bytes < l2 / 2 ? core->critical_bytes : (size_t)(l2 / 2);
+        core->touch_bytes = core->critical_bytes < l2 / 2 ? core->critical_bytes : (size_t)(l2 / 2 / 64 * 64);
     core->touch_units = (uint32_t)((core->touch_bytes + PSTI_UNIT_BYTES - 1) / PSTI_UNIT_BYTES);
 }
 
