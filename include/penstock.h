@@ -331,8 +331,8 @@ typedef struct {
     const uint32_t *cpus;     /* [cores]: the CPU each core is bound to, or meant for (the caller's); UINT32_MAX: any */
     const char *idle;         /* "spin", "wait", "yield", "park" */
     uint32_t threads;         /* started by the engine */
-    uint64_t retouched_bytes; /* of respond's weights, how many each core reads again at the end of a settle, because
-                                 its share of the weights exceeds its L2; 0: none */
+    uint64_t retouched_bytes; /* of respond's weights, how many a core reads again at the end of a settle, because its
+                                 share of the weights exceeds its L2: the core with the most of them; 0: none */
 } pst_engine_info;
 
 /* Places a program on this host: copies its weights into pages of its own (hugetlb if the system has some free, else

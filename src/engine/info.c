@@ -16,8 +16,7 @@ pst_status pst_engine_get_info(const pst_engine *engine, pst_engine_info *out) {
                            .shortfalls = e->shortfalls,
                            .shortfall_count = e->shortfall_count,
                            .cpus = e->cpus,
-                           .idle = psti_idle_name(&e->idle),
-                           .retouched_bytes = e->core[0]->touch_bytes};
+                           .idle = psti_idle_name(&e->idle)};
     for (uint32_t m = 0; m < e->members; m++) {
         const psti_core *core = e->core[m];
         size_t weights = core->critical_bytes + core->settle_bytes;
@@ -25,6 +24,8 @@ pst_status pst_engine_get_info(const pst_engine *engine, pst_engine_info *out) {
         own.locked_bytes += core->pages.locked < weights ? core->pages.locked : weights; /* pages are whole */
         own.stream_bytes += (psti_part_bytes(core) + 4095) / 4096 * 4096;
         own.threads += (uint32_t)core->has_thread;
+        if (core->touch_bytes > own.retouched_bytes)
+            own.retouched_bytes = core->touch_bytes;
         if (core->pages.page_bytes < own.page_bytes)
             own.page_bytes = core->pages.page_bytes;
     }
