@@ -345,7 +345,7 @@ static void test_touch(void **unused) {
         {"too much for one core only", MODEL_LSTM(44), between, 2, DISTINCT, PST_CALLER_CORE, 0, 1},
         {"not asked for", MODEL_LSTM(square), square, 2, DISTINCT, PST_CALLER_CORE, PST_ENGINE_NO_TOUCH, 0},
         {"less than L2", MODEL_LSTM(fits), fits, 2, DISTINCT, PST_CALLER_CORE, 0, 0},
-        {"nothing to settle", MODEL_LINEAR(2 * square), 2 * square, 2, DISTINCT, PST_CALLER_CORE, 0, 0},
+        {"nothing to settle", MODEL_LINEAR(3 * square), 3 * square, 2, DISTINCT, PST_CALLER_CORE, 0, 0},
         {"L2 not known", MODEL_LSTM(square), square, 1, ANYWHERE, PST_CALLER_CORE, 0, 0},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
