@@ -1,12 +1,15 @@
 /* No denormal on the path: on input that decays to nothing, on weights, biases and states that are tiny, no step ever
- * has a denormal operand or an underflowing result. The processor's own sticky flags say so. */
+ * has a denormal operand or an underflowing result, on any core. The processor's own sticky flags say so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "engine/engine.h"
 #include "support/expect.h"
 #include "support/model.h"
 #include "support/modes.h"
@@ -215,6 +218,112 @@ static void test_activations(void **unused) {
     assert_int_equal(bad, 0);
 }
 
+/* ---- two cores ----------------------------------------------------------------------------------------------------
+ */
+
+/* Where there are too few CPUs, every exchange in a step may wait for time slices: after so many seconds in all, only
+ * every so many steps are done. */
+enum { CORES = 2, PATIENCE_S = 15, HURRY = 47 };
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Jobs: the flags are each thread's own. */
+static pst_status clear_flags(psti_core *core, void *argument) {
+    (void)core;
+    (void)argument;
+    modes_clear_flags();
+    return PST_OK;
+}
+
+static pst_status take_flags(psti_core *core, void *flags) {
+    ((int *)flags)[core->index] = modes_flags();
+    return PST_OK;
+}
+
+static pst_status set_flags(psti_core *core, void *argument) {
+    (void)core;
+    (void)argument;
+    volatile float tiny = 0x1p-100f;
+    tiny = tiny * tiny;
+    return PST_OK;
+}
+
+static pst_engine *engine_on_two(const pst_program *p) {
+    pst_engine_options o;
+    pst_engine *e;
+    PST_INIT(o);
+    o.level = level;
+    o.cores = CORES;
+    o.idle = PST_IDLE_SPIN; /* cores rehearse meanwhile */
+    o.flags = PST_ENGINE_OVERSUBSCRIBE;
+    OK(pst_engine_open(p, &o, &e));
+    OK(pst_engine_bind_caller(e));
+    return e;
+}
+
+/* All steps, then one look at the flags of both cores, as they are sticky. */
+static void check_on_two(const pst_model *m, const char *format, const char *name, double until) {
+    static float y[INPUTS];
+    float x[INPUTS];
+    int flags[CORES] = {0, 0};
+    pst_program *p = model_program(m, format);
+    pst_engine *e = engine_on_two(p);
+    pst_stream *s = model_stream(e);
+    pst_info info;
+    model_noise noise = {17};
+    PST_INIT(info);
+    OK(pst_program_get_info(p, &info));
+    OK(psti_on_all_cores(e, clear_flags, NULL));
+    for (size_t t = 0; t < STEPS; t += now_s() < until ? 1 : HURRY) {
+        draw_x(&noise, t, x);
+        OK(pst_step(s, x, INPUTS, y, info.outputs));
+        OK(pst_settle(s, (uint32_t)t % 3, NULL));
+        if (t % 5 == 2)
+            OK(pst_warm(s));
+        if (t % 50 == 49 && now_s() < until)
+            usleep(200); /* for some rehearsals */
+    }
+    OK(psti_on_all_cores(e, take_flags, flags));
+    for (int k = 0; k < CORES; k++)
+        if (flags[k]) {
+            print_error("%s, %s: core %d of %d:%s%s\n", format, name, k, CORES,
+                        flags[k] & MODES_DENORMAL ? " denormal operand" : "",
+                        flags[k] & MODES_UNDERFLOW ? " underflow" : "");
+            bad++;
+        }
+    OK(psti_on_all_cores(e, set_flags, NULL)); /* they are seen on each */
+    OK(psti_on_all_cores(e, take_flags, flags));
+    for (int k = 0; k < CORES; k++)
+        assert_true(flags[k] & MODES_UNDERFLOW);
+    modes_clear_flags();
+    pst_stream_close(s);
+    OK(pst_engine_unbind_caller(e));
+    pst_engine_close(e);
+    pst_program_free(p);
+}
+
+/* The sizes and activations by turns: what a core computes does not depend on their number. */
+static void test_two_cores(void **unused) {
+    (void)unused;
+    enum { MODELS = SIZES + MODEL_FUNCTIONS };
+    double begin = now_s();
+    bad = 0;
+    for (int i = 0; i < MODELS; i++) {
+        const char *function = i < SIZES ? NULL : model_functions[i - SIZES];
+        const sizes *z = &all_sizes[i % SIZES];
+        char name[96];
+        pst_model *m = model_of(z, function, (uint64_t)i);
+        snprintf(name, sizeof name, "%s, %s", function ? function : "no activation", z->name);
+        check_on_two(m, model_formats[i % MODEL_FORMATS], name, begin + (double)PATIENCE_S * (i + 1) / MODELS);
+        pst_model_free(m);
+    }
+    assert_int_equal(bad, 0);
+}
+
 /* The flags are seen at all. */
 static void test_flags(void **unused) {
     (void)unused;
@@ -238,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_two_cores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
