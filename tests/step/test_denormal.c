@@ -349,5 +349,6 @@ int main(void) {
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_two_cores),
     };
+    alarm(110); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

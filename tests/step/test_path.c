@@ -154,7 +154,7 @@ static pst_status count_reads(psti_core *core, void *argument) {
 }
 
 /* Until the other core has nothing left to do but to rehearse, and has done that: behind the pieces of two rounds there
- * was a whole one, with the block at its end. */
+ * was a whole one, with the block at its end. Polls without yielding, which would be a system call. */
 static void let_rehearse(const subject *s) {
     unsigned before = atomic_load(&rehearsed);
     for (uint32_t k = 1; k < s->cores; k++) {
@@ -562,6 +562,6 @@ int main(int count, char **arguments) {
         cmocka_unit_test(test_no_page_fault), cmocka_unit_test(test_first_step),
         cmocka_unit_test(test_shortfalls),
     };
-    alarm(110);
+    alarm(110); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
