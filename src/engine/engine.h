@@ -224,6 +224,9 @@ pst_status psti_worker_start(psti_core *core, const pst_program *p);
 /* Parts of streams. Opening maps the slot. */
 pst_status psti_part_open(psti_core *core, uint32_t number);
 void psti_part_close(psti_core *core, uint32_t number);
+/* All parts, once the core's thread is no more. Does not look at the queue: in a forked child it is as a worker of the
+ * parent had it, who may have been in the midst of changing it. */
+void psti_parts_drop(psti_core *core);
 size_t psti_part_bytes(const psti_core *core);
 /* NULL if there is none of that number. */
 static inline psti_part *psti_part_of(psti_core *core, uint32_t number) {

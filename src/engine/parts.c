@@ -41,14 +41,25 @@ pst_status psti_part_open(psti_core *core, uint32_t number) {
     return PST_OK;
 }
 
+static void drop(psti_part *part) {
+    psti_pages_unmap(&part->pages);
+    free(part);
+}
+
 void psti_part_close(psti_core *core, uint32_t number) {
     psti_part *part = number < core->part_room ? core->parts[number] : NULL;
     if (!part)
         return;
     psti_owe_nothing(core, part);
-    psti_pages_unmap(&part->pages);
-    free(part);
+    drop(part);
     core->parts[number] = NULL;
+}
+
+void psti_parts_drop(psti_core *core) {
+    for (uint32_t i = 0; i < core->part_room; i++)
+        if (core->parts[i])
+            drop(core->parts[i]);
+    free(core->parts);
 }
 
 void psti_owe_nothing(psti_core *core, psti_part *part) {

@@ -262,8 +262,6 @@ pst_status psti_core_lines(psti_core *core, const pst_program *p, size_t *lines)
 void psti_core_drop(psti_core *core) {
     psti_pages_unmap(&core->pages);
     psti_pages_unmap(&core->practice.pages);
-    for (uint32_t i = 0; i < core->part_room; i++)
-        psti_part_close(core, i);
-    free(core->parts);
+    psti_parts_drop(core);
     psti_arena_free(&core->arena);
 }
