@@ -9,17 +9,32 @@
 #include "cpu/thread.h"
 #include "cpu/topology.h"
 
-static pst_status check_list(const pst_engine_options *o, uint32_t cores, int *distinct) {
-    *distinct = 1;
+static int are_distinct(uint32_t cores, const uint32_t *cpus) {
     for (uint32_t i = 0; i < cores; i++)
         for (uint32_t k = 0; k < i; k++)
-            if (o->cpus[i] == o->cpus[k])
-                *distinct = 0;
+            if (cpus[i] == cpus[k])
+                return 0;
+    return 1;
+}
+
+/* Whether one of the caller's CPUs is none of its engine's threads'. */
+static int has_own(const psti_topology *t, uint32_t threads, const uint32_t *cpus) {
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint32_t k = 0;
+        while (k < threads && cpus[k] != t->cpus[i].cpu)
+            k++;
+        if (k == threads)
+            return 1;
+    }
+    return 0;
+}
+
+static pst_status check_list(const pst_engine_options *o, uint32_t cores) {
     for (uint32_t i = 0; i < cores; i++)
         if (o->cpus[i] >= 1u << 20)
             return psti_fail(PST_E_ARGUMENT, (psti_where){.field = "cpus", .found = o->cpus[i]},
                              "pst_engine_options: cpus[%u]: no system has a CPU %u", i, o->cpus[i]);
-    if (!*distinct && !(o->flags & PST_ENGINE_OVERSUBSCRIBE))
+    if (!are_distinct(cores, o->cpus) && !(o->flags & PST_ENGINE_OVERSUBSCRIBE))
         return psti_fail(PST_E_ARGUMENT, (psti_where){.field = "cpus"},
                          "pst_engine_options: cpus: two cores on one CPU are only meant with PST_ENGINE_OVERSUBSCRIBE");
     return PST_OK;
@@ -71,7 +86,6 @@ static uint64_t l2_bytes(const psti_topology *t, uint32_t cores, const uint32_t 
 
 pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t members, uint32_t *cpus,
                       psti_seating *out) {
-    int distinct = 1;
     *out = (psti_seating){.alone = 1};
     if (members == 1 && !o->cpus) { /* the caller's thread only, wherever it runs: nothing to find out */
         cpus[0] = PSTI_NO_CPU;
@@ -79,7 +93,7 @@ pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t memb
     }
     pst_status status = check_quota(o, cores);
     if (!status && o->cpus)
-        status = check_list(o, cores, &distinct);
+        status = check_list(o, cores);
     psti_topology t = {NULL, 0};
     if (!status)
         status = psti_topology_load(&t);
@@ -89,9 +103,12 @@ pst_status psti_seats(const pst_engine_options *o, uint32_t cores, uint32_t memb
     else if (!status)
         status = choose(o, &t, cores, cpus);
     double quota = psti_cpu_quota();
-    if (!status)
+    if (!status) {
+        uint32_t caller_is = members == cores; /* core 0, whose CPU it is not bound to */
         out->l2_bytes = l2_bytes(&t, cores, cpus);
-    out->alone = distinct && members <= t.count && (quota == 0 || members <= quota + 0.01);
+        out->alone = are_distinct(cores, cpus) && has_own(&t, cores - caller_is, cpus + caller_is) &&
+                     (quota == 0 || members <= quota + 0.01);
+    }
     psti_topology_free(&t);
     return status;
 }
