@@ -294,12 +294,13 @@ enum { PST_CALLER_CORE = 0, PST_CALLER_APART };
 
 typedef struct {
     size_t size;
-    uint32_t cores;       /* 0: 1. At most 64; and unless PST_ENGINE_OVERSUBSCRIBE no more than the caller's CPUs and
-                             its cgroup's quota, else PST_E_HOST. (A caller that is the only core is not checked.) */
+    uint32_t cores;       /* 0: 1. At most 64; and unless PST_ENGINE_OVERSUBSCRIBE no more than the caller's CPUs (but
+                             where cpus names them) and its cgroup's quota, else PST_E_HOST. (A caller that is the only
+                             core is not checked.) */
     const uint32_t *cpus; /* [cores]: the system's number of each core's CPU, core 0 first (of the caller that is core 0
-                             a place for its weights, and for pst_engine_bind_caller). NULL: chosen among the CPUs that
-                             the calling thread may run on, its own first (last where the caller is apart), then those
-                             that share the nearest cache */
+                             a place for its weights, and for pst_engine_bind_caller); of one that the system refuses a
+                             line says so. NULL: chosen among the CPUs that the calling thread may run on, its own first
+                             (last where the caller is apart), then those that share the nearest cache */
     int caller;           /* PST_CALLER_... */
     int idle;             /* PST_IDLE_... */
     uint32_t spin_us;     /* YIELD, PARK: how long to poll first; 0: the default: YIELD not at all, PARK 50 */
