@@ -168,9 +168,9 @@ pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, pst_strea
     }
     (void)psti_on_all_cores(e, begin, s);
     (void)psti_on_all_cores(e, rehearse, NULL);
-    unsigned rounding = psti_rounding_enter();
-    (void)psti_practise(e, s->part);
-    psti_rounding_leave(rounding);
+    /* The calls themselves, so that their code is resident, too. */
+    (void)pst_settle(s, 0, NULL);
+    (void)pst_warm(s);
     psti_catch_up_at_last(e); /* a core may have been late with that: opening may take as long as it takes */
     e->streams++;
     *out = s;
