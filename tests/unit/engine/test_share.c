@@ -134,13 +134,14 @@ static void check(const pst_program *p) {
 /* As model_draw, but with a Linear first, and wide ones, too. */
 static pst_model *draw(uint64_t number) {
     model_noise noise = {number};
-    model_part parts[MODEL_PARTS];
-    size_t count = 0, bodies = 1 + model_choose(&noise, 4);
+    enum { BODIES = 4, BEHIND = 2 }; /* at most; activations behind each */
+    model_part parts[BODIES * (1 + BEHIND) + 1];
+    size_t count = 0, bodies = 1 + model_choose(&noise, BODIES);
     for (size_t i = 0; i < bodies; i++) {
         model_part lstm = MODEL_LSTM(1 + model_choose(&noise, 90)), linear = MODEL_LINEAR(1);
         linear.outputs = 1 + model_choose(&noise, model_choose(&noise, 2) ? 40 : 300);
         parts[count++] = model_choose(&noise, 2) ? lstm : linear;
-        for (uint32_t k = model_choose(&noise, 3); k; k--)
+        for (uint32_t k = model_choose(&noise, BEHIND + 1); k; k--)
             parts[count++] = model_activation(&noise);
     }
     if (model_choose(&noise, 3) == 0) {
