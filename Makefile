@@ -34,7 +34,7 @@ test: setup-test configure
 
 ctest: setup-ctest configure
 	@$(BUILD_TESTS)
-	@tests/run unit kernels golden step api cli examples rules sanitize aarch64 install
+	@tests/run unit kernels golden step api cli examples rules sanitize thread aarch64 install
 
 lint: setup-lint
 	@tests/rules/run

@@ -38,6 +38,7 @@ look() { # fills apt, dnf, pacman with the packages that are missing for the job
     esac
     case $job in ctest | test)
         need 'compiles "${CC:-cc}" c -fsanitize=address,undefined' gcc 'libasan libubsan' gcc
+        need 'compiles "${CC:-cc}" c -fsanitize=thread' gcc libtsan gcc
         need 'command -v setpriv && command -v prlimit' util-linux util-linux util-linux
         if [ "$(uname -m)" != aarch64 ]; then
             need 'compiles aarch64-linux-gnu-gcc c' 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' \

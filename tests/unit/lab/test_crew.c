@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
@@ -34,8 +35,19 @@ static int threads(void) {
     return n;
 }
 
+static void *until_unlocked(void *lock) {
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
 static void on_each_number_of_cpus(void **unused) {
     (void)unused;
+    /* A sanitizer starts a thread of its own with the first one: not while threads are counted. */
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t first;
+    pthread_mutex_lock(&lock);
+    assert_int_equal(pthread_create(&first, NULL, until_unlocked, &lock), 0);
     uint32_t cpus[3], n = own_cpus(cpus, 3);
     cpu_set_t before, within, after;
     assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
@@ -56,6 +68,8 @@ static void on_each_number_of_cpus(void **unused) {
         assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
         assert_true(CPU_EQUAL(&before, &after));
     }
+    pthread_mutex_unlock(&lock);
+    assert_int_equal(pthread_join(first, NULL), 0);
 }
 
 /* A CPU that may not be had is none to wait for: the thread runs elsewhere. */
