@@ -169,8 +169,6 @@ static void test_the_protocol_is_right(void **unused) {
     (void)unused;
     for (int i = 0; i < SETTINGS; i++) {
         size_t count;
-        if (i >= APART && getenv("PENSTOCK_EMULATED")) /* ten times as long, and the model is the same everywhere */
-            continue;
         int wrong = explore(&settings[i], SOUND, &count, 1);
         print_message("%s, steps %s, %d given up: %zu states\n", settings[i].name, settings[i].script,
                       settings[i].give_ups, count);
