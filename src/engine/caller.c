@@ -131,18 +131,29 @@ static pst_status go_back(psti_core *core, void *argument) {
     return PST_OK;
 }
 
+/* A core may fall silent again while it goes back: that is waited for no longer than for anything else. */
 static pst_status catch_up(pst_engine *e) {
     if (!psti_look_copied(e, e->tag))
         return fail_late(e);
+    if (e->late != PSTI_GOING_BACK) {
+        e->tag++;
+        publish(e, &(psti_command){.kind = PSTI_COMMAND_JOB, .job = go_back, .argument = e});
+        (void)go_back(e->caller, e);
+        e->late = PSTI_GOING_BACK;
+    }
+    psti_wait w = {.tag = 0};
+    while (!psti_look_copied(e, e->tag))
+        if (psti_wait_more(e->caller, &w))
+            return fail_late(e);
     e->late = 0;
-    return psti_on_all_cores(e, go_back, e);
+    return PST_OK;
 }
 
 void psti_catch_up_at_last(pst_engine *e) {
-    if (!e->late)
-        return;
-    psti_await_copied(e);
-    (void)catch_up(e);
+    while (e->late) {
+        psti_await_copied(e);
+        (void)catch_up(e);
+    }
 }
 
 pst_status psti_engine_check(pst_engine *e) {

@@ -17,6 +17,7 @@
 #define PSTI_NOWHERE ((size_t)-1)
 #define PSTI_UNIT_BYTES 32768 /* weights of one settle unit at most */
 #define PSTI_MOST_CORES 64
+#define PSTI_GOING_BACK 2
 
 typedef struct psti_core psti_core;
 typedef struct pst_engine psti_engine;
@@ -164,7 +165,9 @@ struct pst_engine {
     size_t state_bytes, units;
     float *practice_x, *practice_y; /* [inputs], [outputs] */
     const float **h0, **c0;         /* [count]: the program's initial states, or NULL */
-    int closed, late;               /* late: the last step was given up, and not all cores have caught up */
+    int closed;
+    int late; /* 1: the last step was given up, and not all cores have caught up; PSTI_GOING_BACK: they are about to go
+                 back to the state before it */
     uint32_t late_stream;
     uint64_t late_time;
     uint32_t streams;     /* that still point here */
@@ -172,9 +175,9 @@ struct pst_engine {
     unsigned char *number_used;
     uint32_t *cpus;
     uint32_t flags;
-    uint32_t no_touch;
-    uint64_t l2_bytes;         /* that a core has to itself; 0: not known, as of a caller alone, wherever it runs */
-    psti_affinity *caller_was; /* where the caller is bound */
+    uint32_t no_touch, must_bind; /* must_bind: a CPU of the caller's list that is refused is an error */
+    uint64_t l2_bytes;            /* that a core has to itself; 0: not known, as of a caller alone, wherever it runs */
+    psti_affinity *caller_was;    /* where the caller is bound */
     const char **shortfalls;
     size_t shortfall_count;
     uint32_t *slices; /* [count + 1][members][2]: first, units */

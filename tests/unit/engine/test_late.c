@@ -104,6 +104,38 @@ static void test_late(void **unused) {
     }
 }
 
+/* A core that falls silent again before it has gone back: late again, not waited for. */
+static void test_late_twice(void **unused) {
+    (void)unused;
+    pst_model *m = model_make(WIDTH, parts, 3, 4, 1.5);
+    pst_program *p = model_program(m, "w8a16");
+    float *x = model_normals(3, STEPS * WIDTH), expect[WIDTH], y[WIDTH];
+    pst_engine *one = engine_of(p, 1, PST_CALLER_CORE, 0), *e = engine_of(p, 2, PST_CALLER_CORE, 2000);
+    pst_stream *right = model_stream(one), *s = model_stream(e);
+    for (int t = 0; t < STEPS; t++) {
+        step(right, x, t, expect);
+        hold(e, 1, 1);
+        FAILS(PST_E_LATE, pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH));
+        hold(e, 1, 0);
+        while (atomic_load(&e->core[1]->done) != e->tag)
+            sched_yield();
+        hold(e, 1, 1); /* it has nothing to do, so that it stands still before it looks again */
+        usleep(1000);
+        FAILS(PST_E_LATE, pst_step(s, x + t * WIDTH, WIDTH, y, WIDTH));
+        FAILS(PST_E_LATE, pst_warm(s));
+        hold(e, 1, 0);
+        step(s, x, t, y);
+        assert_memory_equal(y, expect, sizeof y);
+    }
+    pst_stream_close(s);
+    pst_stream_close(right);
+    pst_engine_close(e);
+    pst_engine_close(one);
+    pst_program_free(p);
+    pst_model_free(m);
+    free(x);
+}
+
 /* A core without a slice owes no line: what is late is its word that it has copied the steps before. */
 static void test_late_with_nothing_to_give(void **unused) {
     (void)unused;
@@ -187,6 +219,7 @@ static void test_close_while_late(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_twice),
         cmocka_unit_test(test_late_with_nothing_to_give),
         cmocka_unit_test(test_close_while_late),
     };
