@@ -298,16 +298,18 @@ typedef struct {
                              where cpus names them) and its cgroup's quota, else PST_E_HOST. (A caller that is the only
                              core is not checked.) */
     const uint32_t *cpus; /* [cores]: the system's number of each core's CPU, core 0 first (of the caller that is core 0
-                             a place for its weights, and for pst_engine_bind_caller); of one that the system refuses a
-                             line says so. NULL: chosen among the CPUs that the calling thread may run on, its own first
-                             (last where the caller is apart), then those that share the nearest cache */
+                             a place for its weights, and for pst_engine_bind_caller); one that the system
+                             refuses: PST_E_HOST, with PST_ENGINE_OVERSUBSCRIBE a line in the information. NULL: chosen
+                             among the CPUs that the calling thread may run on, its own first (last where the caller is
+                             apart), then those that share the nearest cache */
     int caller;           /* PST_CALLER_... */
     int idle;             /* PST_IDLE_... */
     uint32_t spin_us;     /* YIELD, PARK: how long to poll first; 0: the default: YIELD not at all, PARK 50 */
     uint32_t flags;       /* PST_ENGINE_... */
     const char
         *level; /* highest instruction set level to use; NULL: the machine's best. One the machine lacks: PST_E_HOST */
-    uint32_t deadline_us; /* a step in which a core stays silent for longer is given up with PST_E_LATE; 0: never */
+    uint32_t deadline_us; /* a step in which a core stays silent for longer, counted anew for each slice that the caller
+                             waits for, is given up with PST_E_LATE; 0: never */
 } pst_engine_options;
 
 /* flags of pst_engine_options */

@@ -203,6 +203,7 @@ pst_status pst_engine_open(const pst_program *p, const pst_engine_options *o, ps
     e->flags = (own.flags & PST_ENGINE_NO_HUGE_PAGES ? PSTI_PAGES_NO_HUGE : 0) |
                (own.flags & PST_ENGINE_NO_LOCK ? PSTI_PAGES_NO_LOCK : 0);
     e->no_touch = own.flags & PST_ENGINE_NO_TOUCH;
+    e->must_bind = own.cpus && !(own.flags & PST_ENGINE_OVERSUBSCRIBE);
     if ((status = fill(e, p, &own))) {
         drop(e);
         free(e);

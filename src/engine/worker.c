@@ -82,11 +82,18 @@ static void *run(void *argument) {
     (void)psti_rounding_enter();
     int refused = core->cpu == UINT32_MAX ? 0 : psti_thread_bind(core->cpu, NULL);
     core->bound = core->cpu != UINT32_MAX && !refused;
-    if (refused)
+    pst_status status = PST_OK;
+    if (refused && core->engine->must_bind)
+        status = psti_fail(PST_E_HOST, (psti_where){.field = "cpus", .found = core->cpu, .os_error = refused},
+                           "pst_engine_options: cpus[%u]: the thread could not be bound to CPU %u: %s "
+                           "(PST_ENGINE_OVERSUBSCRIBE lets it run where the system puts it)",
+                           core->index, core->cpu, strerror(refused));
+    else if (refused)
         snprintf(core->shortfall, sizeof core->shortfall,
                  "core %u: its thread could not be bound to CPU %u (%s); it runs where the system puts it", core->index,
                  core->cpu, strerror(refused));
-    pst_status status = psti_core_place(core, s.program);
+    if (!status)
+        status = psti_core_place(core, s.program);
     if (!status)
         psti_rehearse(core);
     keep(core, status);

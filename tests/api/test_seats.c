@@ -254,6 +254,12 @@ static void test_no_such_cpu(void **unused) {
     two_cpus(mine);
     pst_engine_options o = many_options(3, PST_CALLER_CORE);
     o.cpus = (uint32_t[]){mine[0], NO_SUCH_CPU, mine[1]};
+    pst_engine *none = NULL;
+    o.flags &= ~(uint32_t)PST_ENGINE_OVERSUBSCRIBE;
+    FAILS(PST_E_HOST, pst_engine_open(the_case.program, &o, &none));
+    SAYS("cpus[1]: the thread could not be bound to CPU 1048575");
+    assert_null(none);
+    o.flags |= PST_ENGINE_OVERSUBSCRIBE;
     pst_engine *e = open_with(&o);
     pst_engine_info info = info_of(e);
     const char *said = shortfall_with(&info, "bound");
