@@ -25,14 +25,17 @@ static void isolation(host_facts *f) {
     suggestion(f, ours, sizeof ours);
     const char *effect = "the scheduler may put any other process on the core of a step";
     bool known = host_line(list, sizeof list, "/sys/devices/system/cpu/isolated");
-    if (known && covered(f, list)) {
+    size_t of_ours = known ? covered(f, list) : 0;
+    if (of_ours && of_ours == f->cpu_count) {
         host_fact_add(f, "isolated CPUs", FACT_OK, "%s", list);
     } else {
         host_fact *fact = host_fact_add(f, "isolated CPUs", known ? FACT_NOTE : FACT_UNKNOWN, "%s%s",
                                         !known    ? "unknown"
                                         : list[0] ? list
                                                   : "none",
-                                        known && list[0] ? ", none that this process may use" : "");
+                                        of_ours            ? ", not all that this process may use"
+                                        : known && list[0] ? ", none that this process may use"
+                                                           : "");
         if (known && list[0])
             host_fact_change(fact, effect, "run the program on them: taskset -c %s PROGRAM", list);
         else if (known && f->cpu_count > 1)
@@ -43,11 +46,13 @@ static void isolation(host_facts *f) {
                 ours, ours, ours, ours);
     }
     known = host_line(list, sizeof list, "/sys/devices/system/cpu/nohz_full");
-    if (known && covered(f, list)) {
+    of_ours = known ? covered(f, list) : 0;
+    if (of_ours && of_ours == f->cpu_count) {
         host_fact_add(f, "CPUs without tick", FACT_OK, "%s", list);
         return;
     }
-    host_fact *fact = host_fact_add(f, "CPUs without tick", FACT_NOTE, "none");
+    host_fact *fact = host_fact_add(f, "CPUs without tick", FACT_NOTE, "%s%s", of_ours ? list : "none",
+                                    of_ours ? ", not all that this process may use" : "");
     if (f->cpu_count > 1)
         host_fact_change(fact, "the timer interrupts a spinning core 100 to 1,000 times a second, some us each",
                          "kernel parameter: nohz_full=%s (where the kernel has CONFIG_NO_HZ_FULL)", ours);
