@@ -25,20 +25,23 @@ int lab_needed_of(const pst_program *p, const pst_host *host, double hop_ns, dou
 }
 
 int lab_needed_base(const lab_bench *b, const lab_program *p, double *hop_ns, double *factor) {
-    uint32_t most = 1;
+    uint32_t most = 0, most_of_any = 1;
     for (uint32_t i = 0; i < b->cell_count; i++) {
         const lab_cell *cell = &b->cells[i];
         lab_figures f;
-        if (cell->program != p || cell->cores <= most)
-            continue;
         lab_figures_of(b, cell, &f);
-        if (!isfinite(f.hop_us) || !isfinite(f.over_floor))
-            continue;
-        most = cell->cores;
-        *hop_ns = 1e3 * f.hop_us;
-        *factor = f.over_floor;
+        int own = cell->program == p && isfinite(f.over_floor);
+        if (own && cell->cores > most) {
+            most = cell->cores;
+            *factor = f.over_floor;
+        }
+        /* the hop is the machine's: where this program has none on several cores, another's */
+        if (isfinite(f.hop_us) && (cell->program == p || most_of_any == 1) && cell->cores > 1) {
+            most_of_any = cell->cores;
+            *hop_ns = 1e3 * f.hop_us;
+        }
     }
-    return most > 1;
+    return most > 0 && most_of_any > 1;
 }
 
 /* "2 (3.9)", or "-" where no number of cores is enough. */

@@ -19,7 +19,8 @@ typedef struct {
 int lab_needed_of(const pst_program *p, const pst_host *host, double hop_ns, double clock_us, double factor,
                   double below_us, lab_needed *out);
 
-/* The hop and p50 / floor of a program's cell on the most cores; 0 where no cell has more than one. */
+/* The hop, of the program's cells or else of any, and p50 / floor of its cell on the most cores; 0 where no cell of the
+ * run has more than one. */
 int lab_needed_base(const lab_bench *b, const lab_program *p, double *hop_ns, double *factor);
 
 /* The table, beside those systems whose mean is known; nothing where one core is all that was measured. */
