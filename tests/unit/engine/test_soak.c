@@ -1,5 +1,5 @@
 /* Everything at once, for half a minute: streams opened, stepped, settled, saved, restored, cloned, reset and closed in
- * an order drawn from a seed, on engines of 2, 3 and 4 cores beside one core; random pauses; a neighbour that wants the
+ * an order drawn from a seed, on engines of 2 and 3 cores beside one core; random pauses; a neighbour that wants the
  * CPUs; cores that stand still for a while, some of them for longer than the deadline. Every answer and every state
  * must have one core's bits, and nothing may hang.
  *
