@@ -49,6 +49,8 @@ static void one_block(psti_core *core) {
 /* The pieces of a round: reads of 32 KiB of respond's weights by the widest loads, then one block of the first layer. A
  * whole respond would take longer than a step may have to wait for it. */
 void psti_rehearse_piece(psti_core *core) {
+    if (!core->practice.slot)
+        return; /* its share could not be placed: it only waits to be told to stop */
     const unsigned char *weights = core->pages.address;
     size_t at = (size_t)core->rehearsed * PSTI_UNIT_BYTES, left = core->critical_bytes - at;
     if (at >= core->critical_bytes) {
