@@ -380,7 +380,8 @@ PST_API pst_status pst_stream_open(pst_engine *e, const pst_stream_options *o, p
  * magnitude: PST_E_NONFINITE naming the first index; y and the stream are untouched. x and y may be the same array.
  * PST_E_LATE: a core was silent for the engine's deadline. The stream stands as before the step, y is untouched, and
  * every call on the engine and its streams answers PST_E_LATE at once until that core has caught up (pst_stream_close
- * and pst_engine_close wait for it instead). */
+ * and pst_engine_close wait for it instead). The first call after that waits for the cores to go back, no longer than
+ * the deadline. */
 PST_API pst_status pst_step(pst_stream *s, const float *x, size_t nx, float *y, size_t ny);
 /* Does work that the next step would otherwise have to do first: at most `units` units (0: all) of the settle that the
  * calling thread's core owes. *left, if not NULL, becomes the number of units still owing (0 where the caller is

@@ -29,13 +29,6 @@ static pst_engine *open_idle(const many_case *c, uint32_t cores, int caller, int
     return e;
 }
 
-static pst_engine_info info_of(const pst_engine *e) {
-    pst_engine_info info;
-    PST_INIT(info);
-    OK(pst_engine_get_info(e, &info));
-    return info;
-}
-
 /* How many CPUs the caller has, for those strategies that hold up whom they share one with. */
 static uint32_t cpus_here(void) {
     cpu_set_t mine;
@@ -75,7 +68,7 @@ static void test_names(void **unused) {
                 if (cores + (uint32_t)caller > cpus_here() && (idle == PST_IDLE_SPIN || idle == PST_IDLE_WAIT))
                     continue;
                 pst_engine *e = open_idle(&c, cores, caller, idle, 0);
-                pst_engine_info info = info_of(e);
+                pst_engine_info info = many_info(e);
                 int lacking = idle == PST_IDLE_WAIT && !can_wait();
                 if (idle == PST_IDLE_AUTO) { /* a quota may also say yield */
                     assert_true(strcmp(info.idle, "spin") == 0 || strcmp(info.idle, "yield") == 0);

@@ -39,13 +39,6 @@ static pst_engine *open_with(const pst_engine_options *o) {
     return e;
 }
 
-static pst_engine_info info_of(const pst_engine *e) {
-    pst_engine_info info;
-    PST_INIT(info);
-    OK(pst_engine_get_info(e, &info));
-    return info;
-}
-
 /* Of a thread, 0: the calling one. Empty where the system does not tell. */
 static cpu_set_t affinity_of(pid_t thread) {
     cpu_set_t set;
@@ -126,7 +119,7 @@ static void threads_of(uint32_t cores, int caller) {
     int before = many_entries("/proc/self/task");
     cpu_set_t mine = affinity_of(0);
     pst_engine *e = many_open(&the_case, cores, caller);
-    pst_engine_info info = info_of(e);
+    pst_engine_info info = many_info(e);
     uint32_t first = caller == PST_CALLER_CORE;
     assert_int_equal(info.cores, cores);
     assert_int_equal(info.threads, cores - first);
@@ -198,7 +191,7 @@ static void obeyed(const uint32_t *cpus, uint32_t cores, int caller) {
     pst_engine_options o = many_options(cores, caller);
     o.cpus = cpus;
     pst_engine *e = open_with(&o);
-    pst_engine_info info = info_of(e);
+    pst_engine_info info = many_info(e);
     for (uint32_t m = 0; m < cores; m++) {
         assert_int_equal(info.cpus[m], cpus[m]);
         if (m || caller == PST_CALLER_APART)
@@ -267,7 +260,7 @@ static void test_no_such_cpu(void **unused) {
     o.idle = idle;
     o.flags |= PST_ENGINE_OVERSUBSCRIBE;
     pst_engine *e = open_with(&o);
-    pst_engine_info info = info_of(e);
+    pst_engine_info info = many_info(e);
     const char *said = shortfall_with(&info, "bound");
     assert_non_null(said);
     assert_non_null(strstr(said, "core 1"));
@@ -320,7 +313,7 @@ static void test_bind_chosen(void **unused) {
     cpu_set_t before = affinity_of(0);
     for (uint32_t cores = 1; cores <= 4; cores++) {
         pst_engine *e = many_open(&the_case, cores, PST_CALLER_CORE);
-        pst_engine_info info = info_of(e);
+        pst_engine_info info = many_info(e);
         OK(pst_engine_bind_caller(e));
         cpu_set_t now = affinity_of(0);
         assert_int_equal(CPU_COUNT(&now), 1);
@@ -380,7 +373,7 @@ static void test_bind_another_thread(void **unused) {
     (void)unused;
     cpu_set_t before = affinity_of(0);
     pst_engine *e = many_open(&the_case, 2, PST_CALLER_CORE);
-    bound b = {e, info_of(e).cpus[0], 0};
+    bound b = {e, many_info(e).cpus[0], 0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, bind_this, &b), 0);
     pthread_join(thread, NULL);
@@ -500,7 +493,7 @@ static void test_too_many(void **unused) {
     assert_int_equal(expect_error().found, 65);
     o.cores = 64;
     e = open_with(&o);
-    assert_int_equal(info_of(e).threads, 63);
+    assert_int_equal(many_info(e).threads, 63);
     assert_true(many_right(&the_case, e));
     pst_engine_close(e);
 }

@@ -109,6 +109,13 @@ static inline pst_engine *many_open(const many_case *c, uint32_t cores, int call
     return e;
 }
 
+static inline pst_engine_info many_info(const pst_engine *e) {
+    pst_engine_info info;
+    PST_INIT(info);
+    OK(pst_engine_get_info(e, &info));
+    return info;
+}
+
 /* The first call on s that does not answer `status` or writes an output, or NULL. */
 static inline const char *many_answers(pst_stream *s, pst_status status) {
     float x[MANY_WIDTH] = {0}, y[MANY_WIDTH] = {7};
