@@ -123,7 +123,8 @@ def apart(first: str, a: Float32, second: str, b: Float32) -> None:
 
 
 def states(name: str, value: ArrayLike, units: tuple[int, ...]) -> Float32 | None:
-    """h0 or c0 as the library takes it: the units of all lstm layers, one after the other. A list has one array a layer."""
+    """h0 or c0 as the library takes it: the units of all lstm layers, one after the other. A list has an array
+    for each layer."""
     if value is None:
         return None
     if isinstance(value, list | tuple):

@@ -29,10 +29,10 @@ _CALLER: dict[str, int] = {"core": lib.PST_CALLER_CORE, "apart": lib.PST_CALLER_
 class EngineInfo:
     """What an engine is on this host; sizes in bytes.
 
-    level: the instruction set level whose kernels run. cpus: the CPU each core is bound to, or meant for (the caller's);
-    None: any. idle: how cores wait. threads: started by the engine. page_bytes: of the pages that hold the weights.
-    settle_units: of one whole settle of the caller's share. shortfalls: a sentence for each thing that the system
-    refused, and what was done instead."""
+    level: the instruction set level whose kernels run. cpus: the CPU each core is bound to, or meant for (the
+    caller's); None: any. idle: how cores wait. threads: started by the engine. page_bytes: of the pages that hold the
+    weights. settle_units: of one whole settle of the caller's share. shortfalls: a sentence for each thing that the
+    system refused, and what was done instead."""
 
     cores: int
     level: str
@@ -80,14 +80,17 @@ class Engine:
     """A program placed on this host: its weights in pages of its own, resident, and a thread for each core but the
     caller's. Driven by one thread at a time: a call that meets another under way raises BusyError. A context manager.
 
-    program: may be closed afterwards. cores: 1 to 64; more than the caller's CPUs or its cgroup's quota are refused unless
-    oversubscribe. cpus: the system's number of each core's CPU, core 0 first; None: chosen. caller: "core": the calling
-    thread is core 0; "apart": it only hands over x and takes y. idle: how cores wait for work: "spin", "wait" (umwait),
-    "yield", "park", or "auto". spin_us: for yield and park, how long to poll first; 0: the default. deadline_us: a step
-    in which a core is silent for longer is given up with LateError; 0: never. level: the highest instruction set level
-    to use; None: the best. huge_pages, lock, touch: False: ordinary pages; pages not locked; no weights read again at
-    the end of a settle. release_gil: whether step, settle and bound functions let other Python threads run meanwhile,
-    by default; see Stream.step for the cost.
+    program: may be closed afterwards.
+    cores: 1 to 64; more than the caller's CPUs or its cgroup's quota are refused unless oversubscribe.
+    cpus: the system's number of each core's CPU, core 0 first; None: chosen.
+    caller: "core": the calling thread is core 0; "apart": it only hands over x and takes y.
+    idle: how cores wait for work: "spin", "wait" (umwait), "yield", "park"; "auto": see penstock.h.
+    spin_us: for yield and park, how long to poll first; 0: the default.
+    deadline_us: a step in which a core is silent for longer is given up with LateError; 0: never.
+    level: the highest instruction set level to use; None: the best.
+    huge_pages, lock, touch: False: ordinary pages; pages not locked; no weights read again at the end of a settle.
+    release_gil: whether step, settle and bound functions let other Python threads run meanwhile, unless a call says
+    otherwise; see Stream.step for the cost.
 
     Opening takes about as long as copying the weights, without the GIL. Raises HostError, ArgumentError ..."""
 
@@ -196,8 +199,9 @@ class Engine:
         return Stream(self._gate, int(ffi.cast("uintptr_t", out[0])), self, release)
 
     def bind_caller(self) -> BoundCaller:
-        """Binds the calling thread to the CPU of core 0, where the weights that it reads were placed; the library does so
-        nowhere by itself. `with engine.bind_caller(): ...` undoes it, and so does unbind_caller, on the same thread."""
+        """Binds the calling thread to the CPU of core 0, where the weights that it reads were placed; the library does
+        so nowhere by itself. `with engine.bind_caller(): ...` undoes it, and so does unbind_caller, on the same
+        thread."""
         with self._gate:
             check(lib.pst_engine_bind_caller(self._pointer()))
         return BoundCaller(self)

@@ -57,8 +57,8 @@ class ProgramInfo:
 
 
 class Program:
-    """A model in packed tiles of one format. Immutable: any number of threads and engines may share one. It knows neither
-    the machine nor the number of cores. A context manager, though nothing is held but memory."""
+    """A model in packed tiles of one format. Immutable: any number of threads and engines may share one. It knows
+    neither the machine nor the number of cores. A context manager, though nothing is held but memory."""
 
     __slots__ = ("_handle", "info")
 
@@ -171,7 +171,7 @@ class Program:
         self.close()
 
 
-# ---- compiling --------------------------------------------------------------------------------------------------------
+# ---- compiling ------------------------------------------------------------------------------------------------------
 
 
 class _Report:

@@ -1,4 +1,4 @@
-"""Stream: the recurrent state of one input sequence on an engine. step, bind, settle and warm are those of Stepper, in C."""
+"""Stream: the recurrent state of one input sequence on an engine. step, bind, settle and warm are in C, in Stepper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Stream(Stepper):  # type: ignore[misc]
-    """Made by Engine.stream. Driven by one thread at a time, together with all streams of its engine. A context manager.
+    """Made by Engine.stream. Driven by one thread at a time, together with all streams of its engine. A context
+    manager.
 
     Shapes: x [inputs], y [outputs], float32."""
 
@@ -37,9 +38,11 @@ class Stream(Stepper):  # type: ignore[misc]
     def run(self, x: arrays.ArrayLike, out: arrays.ArrayLike | None = None) -> arrays.Float32:
         """T steps, settle included; the same bits as that many calls of step. Without the GIL.
 
-        x: float32 [T, inputs], or with a batch of one [T, 1, inputs] or [1, T, inputs]; C-contiguous. out: the same with
-        outputs; None: a new array [T, outputs]. Returns y [T, outputs], or out. On an error, which says the step, the
-        steps before it have been done and their y written."""
+        x: float32 [T, inputs], or with a batch of one [T, 1, inputs] or [1, T, inputs]; C-contiguous.
+        out: the same with outputs; None: a new array [T, outputs].
+
+        Returns y [T, outputs], or out. On an error, which says the step, the steps before it have been done and their y
+        written."""
         taken = arrays.rows("x", x, self.inputs)
         steps = taken.shape[0]
         y = np.empty((steps, self.outputs), np.float32) if out is None else out
