@@ -152,7 +152,8 @@ static pst_status make_layers(pst_model *m, const pst_layer *const *layers, cons
     return PST_OK;
 }
 
-pst_status psti_model_make(const pst_layer *const *layers, size_t count, const psti_origin *origin, pst_model **out) {
+pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,
+                           pst_model **out) {
     if (count < 1 || count > PSTI_MAX_LAYERS) {
         return psti_fail(PST_E_ARGUMENT,
                          (psti_where){.file = origin ? origin->file : NULL,
@@ -167,6 +168,7 @@ pst_status psti_model_make(const pst_layer *const *layers, size_t count, const p
         return PST_E_MEMORY;
     }
     m->count = (uint32_t)count;
+    m->readout = readout;
     m->layers = psti_arena_take(&m->arena, count, sizeof *m->layers);
     pst_status status = m->layers ? make_layers(m, layers, origin) : PST_E_MEMORY;
     if (status) {
@@ -177,15 +179,25 @@ pst_status psti_model_make(const pst_layer *const *layers, size_t count, const p
     return PST_OK;
 }
 
-pst_status pst_model_create(const pst_layer *const *layers, size_t count, pst_model **out) {
+pst_status pst_model_create(const pst_layer *const *layers, size_t count, const pst_model_options *o, pst_model **out) {
+    pst_model_options own;
+    pst_status status = psti_take_options(o, &own, sizeof own, "pst_model_options");
+    if (status) {
+        return status;
+    }
     if (!out) {
         return psti_fail_null("out");
     }
     if (!layers) {
         return psti_fail_null("layers");
     }
+    int readout = own.readout ? psti_readout_find(own.readout) : PSTI_READOUT_ALL;
+    if (readout < 0) {
+        return psti_fail(PST_E_UNSUPPORTED, (psti_where){.item = own.readout, .field = "readout"},
+                         "pst_model_options: readout: \"all\" or \"last\" expected, found \"%s\"", own.readout);
+    }
     unsigned rounding = psti_rounding_enter(); /* of F64 tensors */
-    pst_status status = psti_model_make(layers, count, NULL, out);
+    status = psti_model_make(layers, count, readout, NULL, out);
     psti_rounding_leave(rounding);
     return status;
 }
@@ -198,7 +210,11 @@ pst_status pst_model_get_info(const pst_model *m, pst_info *out) {
     if (status) {
         return status;
     }
-    pst_info own = {.layers = m->count, .inputs = m->inputs, .outputs = m->outputs, .parameters = m->parameters};
+    pst_info own = {.layers = m->count,
+                    .inputs = m->inputs,
+                    .outputs = m->outputs,
+                    .parameters = m->parameters,
+                    .readout = psti_readout_names[m->readout]};
     psti_give_info(out, &own, sizeof own);
     return PST_OK;
 }

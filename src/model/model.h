@@ -21,6 +21,9 @@ enum { /* activations.def */
 };
 #undef PSTI_ACTIVATION
 
+/* Which outputs the source of a model gives. The numbers stand in .pstk files and never change. */
+enum { PSTI_READOUT_ALL, PSTI_READOUT_LAST, PSTI_READOUTS };
+
 /* Limits, checked when a model is made. */
 #define PSTI_MAX_WIDTH 65536    /* inputs or units of a layer: keeps integer sums in int32 (docs/numerics.md) */
 #define PSTI_MAX_LAYERS 1024    /* of all kinds */
@@ -46,6 +49,7 @@ struct pst_model {
     psti_layer *layers;
     uint32_t inputs, outputs;
     uint64_t parameters;
+    int readout; /* PSTI_READOUT_... */
 };
 
 /* One tensor a kind takes. Dimensions are symbols: n inputs, H outputs. rank 1 uses only the first. */
@@ -83,12 +87,15 @@ typedef struct {
 
 extern const psti_kind *const psti_kinds[PSTI_KINDS];
 extern const char *const psti_activation_names[PSTI_ACTIVATIONS];
+extern const char *const psti_readout_names[PSTI_READOUTS];
 
-/* The kind (activation function) of that name, or -1. */
+/* The kind (activation function, readout) of that name, or -1. */
 int psti_kind_find(const char *name);
 int psti_activation_find(const char *name);
+int psti_readout_find(const char *name);
 
 /* pst_model_create, with the origin of the tensors for its messages (NULL: the caller's memory). */
-pst_status psti_model_make(const pst_layer *const *layers, size_t count, const psti_origin *origin, pst_model **out);
+pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,
+                           pst_model **out);
 
 #endif

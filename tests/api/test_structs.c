@@ -63,6 +63,20 @@ static pst_status with_compile(const void *o) {
     return status;
 }
 
+static const uint64_t one_shape[] = {1, 1};
+static const pst_tensor one_tensor = {sizeof one_tensor, "weight", PST_F32, 2, one_shape, (const float[]){1}};
+static const pst_tensor *const one_tensors[] = {&one_tensor};
+
+static pst_status with_model(const void *o) {
+    const pst_layer layer = {.size = sizeof layer, .kind = "linear", .tensors = one_tensors, .tensor_count = 1};
+    const pst_layer *layers[] = {&layer};
+    pst_model *m = NULL;
+    pst_status status = pst_model_create(layers, 1, o, &m);
+    assert_true(!status == !!m);
+    pst_model_free(m);
+    return status;
+}
+
 static void test_option_sizes(void **unused) {
     (void)unused;
     static const struct {
@@ -71,7 +85,8 @@ static void test_option_sizes(void **unused) {
         pst_status (*call)(const void *o);
     } takes[] = {{"pst_engine_options", sizeof(pst_engine_options), with_engine},
                  {"pst_stream_options", sizeof(pst_stream_options), with_stream},
-                 {"pst_compile_options", sizeof(pst_compile_options), with_compile}};
+                 {"pst_compile_options", sizeof(pst_compile_options), with_compile},
+                 {"pst_model_options", sizeof(pst_model_options), with_model}};
     for (size_t i = 0; i < sizeof takes / sizeof *takes; i++) {
         size_t own = takes[i].own;
         union {
