@@ -83,7 +83,7 @@ enum {
     PST_E_FORKED,      /* the engine belongs to the parent process */
     PST_E_CANCELLED,   /* the progress callback asked to stop */
     PST_E_FULL,        /* reserved for queues */
-    PST_E_EMPTY,       /* there is none: a certificate; reserved for queues */
+    PST_E_EMPTY,       /* there is none: a certificate, a tensor; reserved for queues */
     PST_E_LATE         /* a core of the engine has not answered within the deadline, or has not caught up since */
 };
 
@@ -219,6 +219,9 @@ PST_API pst_status pst_model_read_memory(const void *bytes, size_t n, const pst_
 PST_API pst_status pst_model_get_info(const pst_model *m, pst_info *out);
 /* Layer `index`, counted from 0 in the order of the data. */
 PST_API pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_info *out);
+/* The tensor of that name (pst_tensor) of a layer, as the model holds it: PST_F32. What *out points to lives as long as
+ * the model. PST_E_EMPTY: absent, zeros; PST_E_ARGUMENT: the kind has no such tensor. Allocates nothing. */
+PST_API pst_status pst_model_get_tensor(const pst_model *m, uint32_t layer, const char *name, pst_tensor *out);
 PST_API void pst_model_free(pst_model *m);
 
 /* The reference: the model in float64, slow and obvious, from its fp32 weights. x is [sequences, steps, inputs], y is

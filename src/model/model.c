@@ -219,18 +219,25 @@ pst_status pst_model_get_info(const pst_model *m, pst_info *out) {
     return PST_OK;
 }
 
+/* A layer's number, which the caller's argument `name` gave. */
+static pst_status check_index(const pst_model *m, uint32_t index, const char *name) {
+    if (index < m->count) {
+        return PST_OK;
+    }
+    return psti_fail(PST_E_ARGUMENT, (psti_where){.item = name, .expected = (int64_t)m->count - 1, .found = index},
+                     "%s is %" PRIu32 ", but the model has layers 0 to %" PRIu32, name, index, m->count - 1);
+}
+
 pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_info *out) {
     if (!m) {
         return psti_fail_null("m");
     }
     pst_status status = psti_check_info(out, sizeof(size_t), "pst_layer_info");
+    if (!status) {
+        status = check_index(m, index, "index");
+    }
     if (status) {
         return status;
-    }
-    if (index >= m->count) {
-        return psti_fail(PST_E_ARGUMENT,
-                         (psti_where){.item = "index", .expected = (int64_t)m->count - 1, .found = index},
-                         "index is %" PRIu32 ", but the model has layers 0 to %" PRIu32, index, m->count - 1);
     }
     const psti_layer *layer = &m->layers[index];
     pst_layer_info own = {.kind = psti_kinds[layer->kind]->name,
@@ -241,6 +248,43 @@ pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_inf
                           .parameters = layer->parameters,
                           .alpha = (double)layer->alpha,
                           .beta = (double)layer->beta};
+    psti_give_info(out, &own, sizeof own);
+    return PST_OK;
+}
+
+pst_status pst_model_get_tensor(const pst_model *m, uint32_t layer, const char *name, pst_tensor *out) {
+    if (!m || !name) {
+        return psti_fail_null(m ? "name" : "m");
+    }
+    pst_status status = psti_check_info(out, sizeof(size_t), "pst_tensor");
+    if (!status) {
+        status = check_index(m, layer, "layer");
+    }
+    if (status) {
+        return status;
+    }
+    const psti_layer *of = &m->layers[layer];
+    const psti_kind *kind = psti_kinds[of->kind];
+    int which = psti_kind_tensor(kind, name);
+    char item[64];
+    (void)snprintf(item, sizeof item, "layer %" PRIu32 " (%s)", layer, kind->name);
+    psti_where where = {.item = item, .field = name};
+    if (which < 0) {
+        psti_text known = {0};
+        for (size_t i = 0; i < kind->tensor_count; i++) {
+            psti_text_item(&known, "%s", kind->tensors[i].name);
+        }
+        return psti_fail(PST_E_ARGUMENT, where, "%s: unknown tensor %s; this kind has %s", item, name,
+                         known.items ? psti_text_end(&known) : "none");
+    }
+    if (!of->tensor[which]) {
+        return psti_fail(PST_E_EMPTY, where, "%s, %s: absent, which means zeros", item, name);
+    }
+    pst_tensor own = {.name = kind->tensors[which].name,
+                      .dtype = PST_F32,
+                      .rank = kind->tensors[which].rank,
+                      .shape = of->shape[which],
+                      .data = of->tensor[which]};
     psti_give_info(out, &own, sizeof own);
     return PST_OK;
 }

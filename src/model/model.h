@@ -39,6 +39,7 @@ typedef struct {
     int function;                          /* PSTI_ACTIVATION_..., of an activation */
     uint32_t inputs, outputs;              /* outputs of an lstm: its units H */
     const float *tensor[PSTI_MAX_TENSORS]; /* C order, by the kind's index; NULL where absent (zeros) */
+    uint64_t shape[PSTI_MAX_TENSORS][2];   /* of these; rank 1 uses only the first */
     float alpha, beta; /* of an activation, after defaults; as the engine and the reference use them */
     uint64_t parameters;
 } psti_layer;
@@ -93,6 +94,8 @@ extern const char *const psti_readout_names[PSTI_READOUTS];
 int psti_kind_find(const char *name);
 int psti_activation_find(const char *name);
 int psti_readout_find(const char *name);
+/* The index of the tensor of that name that layers of a kind may have, or -1. */
+int psti_kind_tensor(const psti_kind *kind, const char *name);
 
 /* pst_model_create, with the origin of the tensors for its messages (NULL: the caller's memory). */
 pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,

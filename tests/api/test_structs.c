@@ -126,6 +126,9 @@ static pst_status model_info(void *o) {
 static pst_status model_layer(void *o) {
     return pst_model_get_layer(model, 1, o);
 }
+static pst_status model_tensor(void *o) {
+    return pst_model_get_tensor(model, 1, "weight", o);
+}
 static pst_status program_info(void *o) {
     return pst_program_get_info(program, o);
 }
@@ -152,6 +155,7 @@ static void test_filled_sizes(void **unused) {
     } gives[] = {
         {sizeof(pst_info), model_info, offsetof(pst_info, outputs) + 4, offsetof(pst_info, parameters)},
         {sizeof(pst_layer_info), model_layer, 0, 0},
+        {sizeof(pst_tensor), model_tensor, 0, 0},
         {sizeof(pst_info), program_info, offsetof(pst_info, outputs) + 4, offsetof(pst_info, parameters)},
         {sizeof(pst_layer_info), program_layer, 0, 0},
         {sizeof(pst_certificate), certificate, 0, 0},
