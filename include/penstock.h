@@ -409,8 +409,7 @@ PST_API pst_status pst_warm(pst_stream *s);
 PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y);
 /* Back to the initial state that the stream was opened with. Leaves no settle owing. */
 PST_API pst_status pst_stream_reset(pst_stream *s);
-/* Bytes that pst_stream_save writes; 0 for NULL, and for a stream whose engine was closed, is late, or belongs to the
- * parent. */
+/* Bytes that pst_stream_save writes; 0 for NULL, and where the engine was closed, is late, or is the parent's. */
 PST_API size_t pst_stream_state_size(const pst_stream *s);
 /* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
  * levels and numbers of cores; carries the program's hash. Does not allocate. */
@@ -420,6 +419,9 @@ PST_API pst_status pst_stream_save(const pst_stream *s, void *state, size_t n);
 PST_API pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n);
 /* A second stream of the same engine in the same state. Allocates. */
 PST_API pst_status pst_stream_clone(const pst_stream *s, pst_stream **out);
+/* h and c after the last step, [n] each, n = the units of all lstm layers in the data's order, h in the precision in
+ * which steps read it: as h0 and c0 of pst_stream_options they go on with the same bits. Does not allocate. */
+PST_API pst_status pst_stream_get_state(const pst_stream *s, float *h, float *c, size_t n);
 PST_API void pst_stream_close(pst_stream *s);
 
 /* ---- the host, and the floor ------------------------------------------------------------------------------------ */

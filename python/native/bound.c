@@ -2,8 +2,7 @@
 #include "native.h"
 
 typedef struct {
-    PyObject_HEAD
-    stepper_object *stepper;
+    PyObject_HEAD stepper_object *stepper;
     operand x, y;
     PyObject *result; /* y as it was given */
 } bound_object;
@@ -16,10 +15,12 @@ static PyObject *bound_call(PyObject *self, PyObject *unused) {
     return Py_NewRef(b->result);
 }
 
-static PyMethodDef method = {"step", bound_call, METH_NOARGS,
-                             "step()\n--\n\nOne timestep of the stream, from the x to the y that were bound; returns y."};
+static PyMethodDef method = {
+    "step", bound_call, METH_NOARGS,
+    "step()\n--\n\nOne timestep of the stream, from the x to the y that were bound; returns y."};
 
-/* A tensor's memory may be exchanged behind its back. A view of it as an array holds that memory and keeps it in place. */
+/* A tensor's memory may be exchanged behind its back. A view of it as an array holds that memory and keeps it in place.
+ */
 static int hold_memory(operand *o) {
     if (!o->held)
         return 0;

@@ -9,8 +9,8 @@ static void set(PyObject **place, PyObject *value) {
     Py_XDECREF(old);
 }
 
-/* hooks(fail, refuse, misuse, empty, float32, ndarray): the Python that the hot path calls where something is wrong, and what
- * makes a new array. Called once, when the package is imported. */
+/* hooks(fail, refuse, misuse, empty, float32, ndarray): the Python that the hot path calls where something is wrong,
+ * and what makes a new array. Called once, when the package is imported. */
 static PyObject *hooks(PyObject *module, PyObject *args) {
     module_state *state = PyModule_GetState(module);
     PyObject *fail, *refuse, *misuse, *empty, *float32, *ndarray;
@@ -41,14 +41,9 @@ static int execute(PyObject *module) {
         PyObject **place;
         const char *name;
     } names[] = {
-        {&state->mask, "mask"},
-        {&state->requires_grad, "requires_grad"},
-        {&state->dtype, "dtype"},
-        {&state->is_cpu, "is_cpu"},
-        {&state->is_contiguous, "is_contiguous"},
-        {&state->is_neg, "is_neg"},
-        {&state->shape, "shape"},
-        {&state->data_ptr, "data_ptr"},
+        {&state->mask, "mask"},     {&state->requires_grad, "requires_grad"}, {&state->dtype, "dtype"},
+        {&state->is_cpu, "is_cpu"}, {&state->is_contiguous, "is_contiguous"}, {&state->is_neg, "is_neg"},
+        {&state->shape, "shape"},   {&state->data_ptr, "data_ptr"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!(*names[i].place = PyUnicode_InternFromString(names[i].name)))
@@ -81,7 +76,8 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-/* No m_clear: streams may outlive the module's other contents at the interpreter's end, and would find nothing there. */
+/* No m_clear: streams may outlive the module's other contents at the interpreter's end, and would find nothing there.
+ */
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "penstock._step",

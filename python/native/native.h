@@ -26,19 +26,17 @@ typedef struct {
 /* An engine, and who may drive it: one thread at a time. It is owned here, so that it is closed exactly once and after
  * whatever is running on it, in whichever order Python frees things. */
 typedef struct {
-    PyObject_HEAD
-    module_state *state; /* the module lives as long as its types */
-    pst_engine *engine;  /* NULL: closed */
-    int busy;            /* a call is under way without the GIL; set and cleared with it */
-    long pid;            /* of the process that opened it: in a child nobody is left to clear `busy` */
-    pst_stream **doomed; /* streams freed while a call was under way: closed behind it */
+    PyObject_HEAD module_state *state; /* the module lives as long as its types */
+    pst_engine *engine;                /* NULL: closed */
+    int busy;                          /* a call is under way without the GIL; set and cleared with it */
+    long pid;                          /* of the process that opened it: in a child nobody is left to clear `busy` */
+    pst_stream **doomed;               /* streams freed while a call was under way: closed behind it */
     size_t doomed_count, doomed_room;
 } gate_object;
 
 /* A stream on an engine; penstock.Stream is a subclass. */
 typedef struct {
-    PyObject_HEAD
-    gate_object *gate;
+    PyObject_HEAD gate_object *gate;
     pst_stream *stream; /* NULL: closed */
     Py_ssize_t inputs, outputs;
     int release_gil;
@@ -64,8 +62,8 @@ typedef struct {
     PyObject *held; /* a tensor */
     float *data;
 } operand;
-/* Takes `width` float32 of value, [width] or [1, .., width], without a copy: 0, or -1 with the error set. `name` is what
- * the error calls it. */
+/* Takes `width` float32 of value, [width] or [1, .., width], without a copy: 0, or -1 with the error set. `name` is
+ * what the error calls it. */
 int operand_take(module_state *state, operand *o, PyObject *value, const char *name, Py_ssize_t width, int writable);
 void operand_release(operand *o);
 

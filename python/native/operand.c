@@ -34,7 +34,8 @@ static int has_shape(const Py_buffer *view, Py_ssize_t width) {
     return 1;
 }
 
-/* ---- tensors -------------------------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------------------------------
+ */
 
 /* Looks for torch among the modules that are imported; 1 if it is there, whole. */
 static int find_torch(module_state *state) {
@@ -78,8 +79,8 @@ static int tensor_has_shape(PyObject *shape, Py_ssize_t width) {
     return 1;
 }
 
-/* Exactly a Tensor or a Parameter: what a subclass's pointer means, if it has one, is not ours to know. is_neg: a view of
- * a complex tensor may stand with its signs turned. */
+/* Exactly a Tensor or a Parameter: what a subclass's pointer means, if it has one, is not ours to know. is_neg: a view
+ * of a complex tensor may stand with its signs turned. */
 static int take_tensor(module_state *state, operand *o, PyObject *value, Py_ssize_t width) {
     PyTypeObject *type = Py_TYPE(value);
     if (!find_torch(state) || (type != (PyTypeObject *)state->tensor && type != (PyTypeObject *)state->parameter))
@@ -102,7 +103,8 @@ static int take_tensor(module_state *state, operand *o, PyObject *value, Py_ssiz
     return 0;
 }
 
-/* ---- both ----------------------------------------------------------------------------------------------------------- */
+/* ---- both -----------------------------------------------------------------------------------------------------------
+ */
 
 int operand_take(module_state *state, operand *o, PyObject *value, const char *name, Py_ssize_t width, int writable) {
     o->view.obj = NULL;

@@ -28,11 +28,10 @@ int stepper_step(stepper_object *s, const float *x, float *y, int release_gil) {
     if (release_gil) {
         if (gate_enter(s->gate))
             return -1;
-        Py_BEGIN_ALLOW_THREADS
-        status = pst_step(s->stream, x, (size_t)s->inputs, y, (size_t)s->outputs);
+        Py_BEGIN_ALLOW_THREADS status = pst_step(s->stream, x, (size_t)s->inputs, y, (size_t)s->outputs);
         Py_END_ALLOW_THREADS
-        /* raised before others may fail on this thread, closing the doomed for example */
-        int raised = status ? raise_status(s->gate->state, status) : 0;
+            /* raised before others may fail on this thread, closing the doomed for example */
+            int raised = status ? raise_status(s->gate->state, status) : 0;
         gate_leave(s->gate);
         return raised;
     }
@@ -40,7 +39,8 @@ int stepper_step(stepper_object *s, const float *x, float *y, int release_gil) {
     return status ? raise_status(s->gate->state, status) : 0;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------------------ */
+/* ---- arguments ------------------------------------------------------------------------------------------------------
+ */
 
 /* Sorts the arguments of a fast call into places by name: 0, or -1 with TypeError set. Missing ones stay NULL. */
 static int sort_arguments(const char *function, const char *const *names, int count, int required,
@@ -79,7 +79,8 @@ static int release_wanted(stepper_object *s, PyObject *value) {
     return value && value != Py_None ? PyObject_IsTrue(value) : s->release_gil;
 }
 
-/* ---- methods -------------------------------------------------------------------------------------------------------- */
+/* ---- methods --------------------------------------------------------------------------------------------------------
+ */
 
 static PyObject *stepper_step_method(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
     static const char *const names[] = {"x", "out", "release_gil"};
@@ -137,10 +138,8 @@ static PyObject *stepper_settle(PyObject *self, PyObject *const *args, Py_ssize_
     if (release_gil) {
         if (gate_enter(s->gate))
             return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        status = pst_settle(s->stream, most, &left);
-        Py_END_ALLOW_THREADS
-        raised = status ? raise_status(s->gate->state, status) : 0;
+        Py_BEGIN_ALLOW_THREADS status = pst_settle(s->stream, most, &left);
+        Py_END_ALLOW_THREADS raised = status ? raise_status(s->gate->state, status) : 0;
         gate_leave(s->gate);
     } else {
         status = pst_settle(s->stream, most, &left);
@@ -171,7 +170,8 @@ static PyObject *stepper_close(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* ---- the type ------------------------------------------------------------------------------------------------------- */
+/* ---- the type -------------------------------------------------------------------------------------------------------
+ */
 
 static PyObject *stepper_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     gate_object *gate;

@@ -153,6 +153,11 @@ class Engine:
         return self._program
 
     @property
+    def units(self) -> tuple[int, ...]:
+        """Of each lstm layer, in the order of the data."""
+        return self._units
+
+    @property
     def info(self) -> EngineInfo:
         if self._info is None:
             found = struct("pst_engine_info")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from penstock.program import Program
 
 Readout = Literal["all", "last"]
+_TENSORS: dict[str, tuple[str, ...]] = {
+    "lstm": ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0"),
+    "linear": ("weight", "bias"),
+    "activation": (),
+    "softmax": (),
+}
 _DTYPES: dict[str, int] = {"float32": lib.PST_F32, "float64": lib.PST_F64, "float16": lib.PST_F16}
 
 
@@ -84,15 +90,12 @@ class _Keeper:
     def layer(self, given: chain.Layer) -> Any:
         layer = self.struct("pst_layer")
         kind: str
-        tensors: dict[str, NDArray[Any] | None] = {}
         settings: dict[str, float | None] = {}
         match given:
             case chain.Lstm():
                 kind = "lstm"
-                names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0")
-                tensors = {name: getattr(given, name) for name in names}
             case chain.Linear():
-                kind, tensors = "linear", {"weight": given.weight, "bias": given.bias}
+                kind = "linear"
             case chain.Activation():
                 kind, settings = "activation", {"alpha": given.alpha, "beta": given.beta}
                 layer.function = self.text(given.function)
@@ -104,7 +107,8 @@ class _Keeper:
                     item="layers",
                 )
         layer.kind = self.text(kind)
-        there = [self.tensor(given.where, name, value) for name, value in tensors.items() if value is not None]
+        tensors = [(name, getattr(given, name)) for name in _TENSORS[kind]]
+        there = [self.tensor(given.where, name, value) for name, value in tensors if value is not None]
         layer.tensors, layer.tensor_count = self.pointers("pst_tensor", there), len(there)
         set_ = [self.attribute(name, value) for name, value in settings.items() if value is not None]
         layer.attributes, layer.attribute_count = self.pointers("pst_attribute", set_), len(set_)
@@ -131,6 +135,27 @@ def layer_infos(count: int, ask: Callable[[int, Any], int]) -> tuple[LayerInfo, 
     return tuple(found)
 
 
+def readout_of(info: Any) -> Readout:
+    """Of a pst_info."""
+    return "last" if text(info.readout) == "last" else "all"
+
+
+def _tensors_of(model: Any, index: int, kind: str) -> dict[str, NDArray[np.float32]]:
+    """Copies of what a layer has, read-only."""
+    found = {}
+    for name in _TENSORS[kind]:
+        tensor = struct("pst_tensor")
+        status = lib.pst_model_get_tensor(model, index, name.encode(), tensor)
+        if status == lib.PST_E_EMPTY:
+            continue
+        check(status)
+        shape = tuple(tensor.shape[i] for i in range(tensor.rank))
+        size = int(np.prod(shape))
+        array = np.frombuffer(bytes(ffi.buffer(ffi.cast("char *", tensor.data), 4 * size)), np.float32)
+        found[name] = array.reshape(shape)  # over bytes, thus read-only
+    return found
+
+
 class Model:
     """Layers with fp32 weights and an initial state. Immutable: any number of threads may share one.
 
@@ -139,13 +164,14 @@ class Model:
 
     notes: sentences of the importer on what it found."""
 
-    __slots__ = ("_handle", "_info", "_layers", "notes")
+    __slots__ = ("_handle", "_info", "_layers", "_readout", "notes")
 
     def __init__(self, handle: Any, notes: Iterable[str] = ()) -> None:
         """handle: a pst_model, owned; not for users."""
         self._handle: Any = ffi.gc(handle, lib.pst_model_free)
         self._info = struct("pst_info")
         check(lib.pst_model_get_info(self._handle, self._info))
+        self._readout = readout_of(self._info)
         self._layers: tuple[LayerInfo, ...] | None = None
         self.notes: tuple[str, ...] = tuple(notes)
 
@@ -159,8 +185,9 @@ class Model:
         Raises ShapeError, NonFiniteError, UnsupportedError, ArgumentError, which name layer and tensor."""
         keeper = _Keeper()
         made = [keeper.layer(layer) for layer in layers]
-        out = ffi.new("pst_model **")
-        check(lib.pst_model_create(keeper.pointers("pst_layer", made), len(made), out))
+        options, out = keeper.struct("pst_model_options"), ffi.new("pst_model **")
+        options.readout = keeper.text(readout)
+        check(lib.pst_model_create(keeper.pointers("pst_layer", made), len(made), options, out))
         return cls(out[0], notes)
 
     @classmethod
@@ -206,13 +233,17 @@ class Model:
     @property
     def readout(self) -> Readout:
         """ "last" where the source gave only the last step's output: after T steps from reset, y is its answer."""
-        return "all"
+        return self._readout
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
+        """All layers in the order of the data, with copies of their tensors."""
         if self._layers is None:
             handle = self.handle()
-            self._layers = layer_infos(self._info.layers, lambda i, info: lib.pst_model_get_layer(handle, i, info))
+            infos = layer_infos(self._info.layers, lambda i, info: lib.pst_model_get_layer(handle, i, info))
+            self._layers = tuple(
+                replace(info, tensors=_tensors_of(handle, index, info.kind)) for index, info in enumerate(infos)
+            )
         return self._layers
 
     def __repr__(self) -> str:

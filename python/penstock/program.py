@@ -12,7 +12,7 @@ from typing import Any
 from penstock import arrays
 from penstock._native import check, ffi, lib, path_bytes, struct, text
 from penstock.errors import ArgumentError, ClosedError, EmptyError
-from penstock.model import LayerInfo, Model, Readout, layer_infos
+from penstock.model import LayerInfo, Model, Readout, layer_infos, readout_of
 
 Progress = Callable[[float, str], object]
 
@@ -78,7 +78,7 @@ class Program:
             padding_bytes=info.padding_bytes,
             state_bytes=info.state_bytes,
             hash=info.hash,
-            readout="all",
+            readout=readout_of(info),
         )
 
     @classmethod

@@ -78,6 +78,19 @@ class Stream(Stepper):  # type: ignore[misc]
         with self._gate:
             check(lib.pst_stream_restore(self._pointer(), held, len(held)))
 
+    @property
+    def state(self) -> list[tuple[arrays.Float32, arrays.Float32]]:
+        """(h, c) of each lstm layer after the last step, float32 [H] each, copies; h in the precision in which steps
+        read it. Engine.stream(h0=[h of each], c0=[c of each]) goes on from there with the same bits."""
+        units = self._engine.units
+        total = sum(units)
+        h, c = np.empty(total, np.float32), np.empty(total, np.float32)
+        with self._gate:
+            pointers = [ffi.from_buffer("float[]", array) for array in (h, c)]
+            check(lib.pst_stream_get_state(self._pointer(), *pointers, total))
+        ends = np.cumsum(units)[:-1]
+        return list(zip(np.split(h, ends), np.split(c, ends), strict=True)) if units else []
+
     def clone(self) -> Stream:
         """A second stream of the same engine in the same state."""
         out = ffi.new("pst_stream **")

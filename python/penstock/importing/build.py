@@ -73,13 +73,13 @@ def model(
     source: the file or module, which errors begin with. readout, notes: the model's.
 
     Raises UnsupportedError with every problem of the chain, or what Model.create raises, the source before it."""
-    problems = misfits(steps, inputs)
-    if not steps:
-        problems = [Problem(source, "there is no operation in it")]
-    if problems:
+    if problems := misfits(steps, inputs):
         raise errors.unsupported(source, problems)
     layers = chain.fold(steps, inputs)
-    if problems := chain.problems_of(layers):
+    problems = (
+        chain.problems_of(layers) if layers else [Problem("the whole", "there is no operation that does anything")]
+    )
+    if problems:
         raise errors.unsupported(source, problems)
     try:
         return Model.create(layers, readout, notes)
