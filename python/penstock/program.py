@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from penstock import arrays
-from penstock._native import check, ffi, lib, path_bytes, struct, text
+from penstock._native import c_bytes, c_path, c_text, check, ffi, lib, struct, text, whole
 from penstock.errors import ArgumentError, ClosedError, EmptyError
 from penstock.model import LayerInfo, Model, Readout, layer_infos, readout_of
 
@@ -87,15 +89,15 @@ class Program:
         unknown version raises CorruptError or UnsupportedError."""
         out = ffi.new("pst_program **")
         if isinstance(source, bytes | bytearray | memoryview):
-            held = ffi.from_buffer(source)
+            held = c_bytes("source", source)
             check(lib.pst_program_open_memory(held, len(held), out))
         else:
-            check(lib.pst_program_open(path_bytes(source), out))
+            check(lib.pst_program_open(c_path(source), out))
         return cls(out[0])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a .pstk file: to a temporary name in the same folder, then renamed. Without the GIL."""
-        check(lib.pst_program_save(self.handle(), path_bytes(path)))
+        check(lib.pst_program_save(self.handle(), c_path(path)))
 
     def handle(self) -> Any:
         """The pst_program; not for users. Who holds what this returns keeps the program alive across close()."""
@@ -205,12 +207,6 @@ def _bar(done: float, stage: str) -> None:
     sys.stderr.flush()
 
 
-def _whole(name: str, value: int, most: int) -> int:
-    if not isinstance(value, int) or not 0 <= value <= most:
-        raise ArgumentError(f"{name}: expected a whole number from 0 to {most}, found {value!r}", item=name)
-    return value
-
-
 def compile_model(
     model: Model,
     *,
@@ -226,7 +222,7 @@ def compile_model(
 ) -> Program:
     """Model.compile, which has the description."""
     options = struct("pst_compile_options")
-    kept = [ffi.new("char[]", format.encode()), ffi.new("char[]", level.encode()) if level is not None else ffi.NULL]
+    kept = [c_text("format", format), c_text("level", level) if level is not None else ffi.NULL]
     options.format, options.level = kept
     if calibrate is not None:
         x = arrays.sequences("calibrate", calibrate, model.inputs)
@@ -234,11 +230,11 @@ def compile_model(
         options.calibration, options.sequences, options.steps = kept[-1], x.shape[0], x.shape[1]
     for name, value in (("tolerance", tolerance), ("tolerance_abs", tolerance_abs)):
         if value is not None:
-            if not value > 0:
+            if not isinstance(value, int | float | np.number) or not value > 0:
                 raise ArgumentError(f"{name}: expected a positive number or None, found {value!r}", item=name)
             setattr(options, name, value)
-    options.seed = _whole("seed", seed, 2**64 - 1)
-    options.certificate_steps = _whole("certificate_steps", certificate_steps, 2**64 - 1)
+    options.seed = whole("seed", seed, 2**64 - 1)
+    options.certificate_steps = whole("certificate_steps", certificate_steps, 2**64 - 1)
     options.flags = 0 if certify else lib.PST_COMPILE_UNCERTIFIED
     bar = progress is True and sys.stderr is not None and sys.stderr.isatty()
     report = _Report(progress if callable(progress) else _bar if bar else None)
