@@ -208,6 +208,12 @@ class Model:
             check(lib.pst_model_read(c_path(source), options, out))
         return cls(out[0])
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a .safetensors checkpoint with the layer graph in its metadata, float32, which Model.read and the C
+        tools read: the same model bit for bit, but for `notes`. To a temporary name in the same folder, then renamed;
+        without the GIL."""
+        check(lib.pst_model_save(self.handle(), c_path(path)))
+
     # ---- what it is ----
 
     def handle(self) -> Any:
