@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -191,7 +191,7 @@ class _Report:
 def _keep(kind: Any, value: BaseException, traceback: TracebackType | None) -> None:
     """Called by cffi with what the callback raised, wherever in it; it then answers 1, which cancels."""
     if traceback is not None and (user := traceback.tb_frame.f_locals.get("user")) is not None:
-        ffi.from_handle(user).raised = value
+        ffi.from_handle(user).raised = value.with_traceback(traceback)
 
 
 @ffi.def_extern(error=1, onerror=_keep)  # type: ignore[untyped-decorator]
@@ -199,12 +199,24 @@ def penstock_progress(user: Any, done: float, stage: Any) -> int:
     return int(ffi.from_handle(user)(done, text(stage) or ""))
 
 
-def _bar(done: float, stage: str) -> None:
-    """A bar of 30 places on stderr, which is a terminal."""
-    width = 30
-    filled = round(done * width)
-    sys.stderr.write(f"\r{'#' * filled}{'.' * (width - filled)} {100 * done:3.0f} % {stage:<30.30}")
-    sys.stderr.flush()
+class _Bar:
+    """A bar of 30 places on a terminal, written when it would look different."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._shown = ""
+
+    def __call__(self, done: float, stage: str) -> None:
+        filled = round(30 * done)
+        text = f"\r{'#' * filled}{'.' * (30 - filled)} {100 * done:3.0f} % {stage:<30.30}"
+        if text != self._shown:
+            self._shown = text
+            self._terminal.write(text)
+            self._terminal.flush()
+
+    def clear(self) -> None:
+        self._terminal.write("\r\x1b[K")
+        self._terminal.flush()
 
 
 def compile_model(
@@ -236,8 +248,8 @@ def compile_model(
     options.seed = whole("seed", seed, 2**64 - 1)
     options.certificate_steps = whole("certificate_steps", certificate_steps, 2**64 - 1)
     options.flags = 0 if certify else lib.PST_COMPILE_UNCERTIFIED
-    bar = progress is True and sys.stderr is not None and sys.stderr.isatty()
-    report = _Report(progress if callable(progress) else _bar if bar else None)
+    bar = _Bar(sys.stderr) if progress is True and sys.stderr is not None and sys.stderr.isatty() else None
+    report = _Report(progress if callable(progress) else bar)
     user = ffi.new_handle(report)
     options.progress, options.user = lib.penstock_progress, user
     out = ffi.new("pst_program **")
@@ -245,10 +257,11 @@ def compile_model(
         status = lib.pst_compile(model.handle(), options, out)
     finally:
         if bar:
-            sys.stderr.write("\r\x1b[K")
-    if report.raised is not None:
+            bar.clear()
+    raised, report.raised = report.raised, None  # its frames hold the report
+    if raised is not None:
         if status == 0:
             lib.pst_program_free(out[0])
-        raise report.raised
+        raise raised
     check(status)
     return Program(out[0])
