@@ -100,11 +100,12 @@ def _state_input(value: Signal, dims: tuple[str, ...]) -> int:
 def lstm(context: Context, item: Node, args: list[Any]) -> Any:
     for what in _attributes(item, args):
         context.problem(item, what)
-    if item.attribute("direction", "forward") != "forward" or any(isinstance(a, Unknown) for a in args):
+    layout = item.attribute("layout", 0)
+    known = item.attribute("direction", "forward") == "forward" and layout in (0, 1)
+    if not known or any(isinstance(a, Unknown) for a in args):
         return [Unknown()] * 3
     w, r, b = _weights(item, args)
     hidden, inputs = r.shape[1], w.shape[1]
-    layout = item.attribute("layout", 0)
     if not isinstance(args[0], axes.Tracked):
         raise Refused("reads a constant as X")
     x = signal(args[0])

@@ -94,7 +94,8 @@ def _runtimes(source: Source, output: str) -> Iterator[tuple[str, Callable[[], R
 
         def run(feeds: Mapping[str, Array]) -> Array:
             with np.errstate(all="ignore"):
-                return np.asarray(session.run([output], dict(feeds))[0])
+                results: Any = session.run([output], dict(feeds))
+            return np.asarray(results[0])
 
         return run
 

@@ -111,10 +111,9 @@ def _given(file: File, infos: Mapping[str, ValueInfoProto], constants: Mapping[s
         has_shape = infos[name].type.tensor_type.HasField("shape")
         fits = len(declared) == array.ndim and all(d in (None, s) for d, s in zip(declared, array.shape, strict=False))
         if has_shape and not fits:
-            shown = [d if d is not None else "any" for d in declared]
-            raise ShapeError(
-                f"constants[{name!r}]: expected shape {shown}, found {list(array.shape)}".replace("'", ""), item=name
-            )
+            shown = ", ".join("any" if d is None else str(d) for d in declared)
+            message = f"constants[{name!r}]: expected shape [{shown}], found {list(array.shape)}"
+            raise ShapeError(message, item=name)
         made[name] = array.astype(tensor_dtype_to_np_dtype(kind.elem))
     return made
 

@@ -119,8 +119,8 @@ def _made(context: Context, folded: Folded, item: Node, args: list[Any]) -> list
         return unknown
     handler = HANDLERS.get(item.op) if item.standard else None
     if handler is None:
-        known = f"of the domain {item.domain!r}, " if not item.standard else ""
-        context.problem(item, f"is an operation, {known}that this version does not run")
+        domain = "" if item.standard else f" of the domain {item.domain!r}"
+        context.problem(item, f"is an operation{domain} that this version does not run")
         return _behind(context, item, args)
     blind = any(isinstance(a, Unknown) for a in args)
     if blind and not getattr(handler, "sees_unknown", False):
