@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ def type_name(elem: int) -> str:
         return f"element type {elem}"
 
 
+def _strings(message: Any) -> Iterator[tuple[str, Any]]:
+    """Every text within a message, with the name of its field; protobuf gives bytes for what is no UTF-8."""
+    for descriptor, value in message.ListFields():
+        if descriptor.type not in (descriptor.TYPE_STRING, descriptor.TYPE_MESSAGE):
+            continue
+        several = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+        for one in several:
+            if descriptor.type == descriptor.TYPE_STRING:
+                yield descriptor.name, one
+            else:
+                yield from _strings(one)
+
+
 class File:
     """An ONNX file. name: for messages. proto: the ModelProto. bytes: of the file, and of external data read so far."""
 
@@ -52,6 +66,9 @@ class File:
             raise self.corrupt(f"is no ONNX model: its protobuf cannot be decoded ({error})") from error
         if not self.proto.HasField("graph") or not (self.proto.graph.node or self.proto.graph.output):
             raise self.corrupt("is no ONNX model: it has no graph")
+        for name, value in _strings(self.proto):
+            if not isinstance(value, str):
+                raise self.corrupt(f"has a {name} that is no UTF-8: {value!r}")
 
     def corrupt(self, what: str, item: str | None = None) -> CorruptError:
         return CorruptError(f"{self.name}: {what}", file=self.name, item=item)

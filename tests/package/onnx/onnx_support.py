@@ -125,3 +125,13 @@ def refused(path, *words, count=None, **options):
     if count is not None:
         assert len(raised.value.problems) == count, str(raised.value)
     return raised.value
+
+
+def own(name, nodes):
+    """A function of the file, of one input `a` and one output `b`."""
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
+    return helper.make_function("own", name, ["a"], ["b"], nodes, opsets)
+
+
+def call(name, source, target):
+    return helper.make_node(name, [source], [target], domain="own", name=f"call_{name}")

@@ -5,7 +5,22 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from onnx_support import HIDDEN, INPUTS, STEPS, around, compared, lstm, node, numbers, refused, save, value, weights
+from onnx_support import (
+    HIDDEN,
+    INPUTS,
+    STEPS,
+    around,
+    call,
+    compared,
+    lstm,
+    node,
+    numbers,
+    own,
+    refused,
+    save,
+    value,
+    weights,
+)
 
 import penstock.onnx
 from penstock.errors import CorruptError
@@ -167,15 +182,6 @@ def test_an_if_within_an_if(tmp_path):
 
 
 # ---- functions of the file -------------------------------------------------------------------------------------------
-
-
-def own(name, nodes, attributes=()):
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
-    return helper.make_function("own", name, ["a"], ["b"], nodes, opsets, list(attributes))
-
-
-def call(name, source, target):
-    return helper.make_node(name, [source], [target], domain="own", name=f"call_{name}")
 
 
 def test_functions_are_inlined(tmp_path):
