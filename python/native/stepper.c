@@ -251,7 +251,7 @@ static PyObject *stepper_address(PyObject *self, void *unused) {
     stepper_object *s = (stepper_object *)self;
     (void)unused;
     if (!s->stream || !s->gate->engine) {
-        stepper_check(s);
+        misuse(s->gate->state, s->gate->engine ? "stream closed" : "closed");
         return NULL;
     }
     return PyLong_FromVoidPtr(s->stream);
