@@ -14,8 +14,8 @@ LONG = 5_000 if SANITIZED else 50_000  # steps of a run
 
 
 class Running:
-    """A thread that runs long sequences on a stream, one after the other, until it is told to stop. Whoever comes in finds
-    it under way, without the GIL. What happens then may, on a busy machine, happen between two runs."""
+    """A thread that runs long sequences on a stream, one after the other, until it is told to stop. Whoever comes in
+    finds it under way, without the GIL. What happens then may, on a busy machine, happen between two runs."""
 
     def __init__(self, stream):
         self.stream, self.error, self.stop = stream, None, threading.Event()
