@@ -1,10 +1,13 @@
 """What is closed, freed, forked, or still open at the end: nothing crashes, nothing is left behind."""
 
 import copy
+import functools
 import gc
 import itertools
 import os
+import pathlib
 import sys
+import tempfile
 import weakref
 
 import numpy as np
@@ -112,10 +115,18 @@ def test_context_managers():
     assert engine.closed
 
 
+@functools.cache
+def written():
+    """The bytes of a program."""
+    with tempfile.NamedTemporaryFile(suffix=".pstk") as file:
+        program().save(file.name)
+        return pathlib.Path(file.name).read_bytes()
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(["program", "engine", "stream", "f"])))
 @pytest.mark.parametrize("close", [False, True])
 def test_freed_in_any_order(order, close):
-    held = {"program": penstock.Model.create(layers("stack")).compile("f32", progress=False, certificate_steps=2)}
+    held = {"program": penstock.Program.open(written())}
     held["engine"] = penstock.Engine(held["program"])
     held["stream"] = held["engine"].stream()
     held["f"] = held["stream"].bind(X, np.zeros(3, np.float32))
