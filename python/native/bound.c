@@ -49,7 +49,7 @@ PyObject *bound_new(stepper_object *stepper, PyObject *x, PyObject *y) {
         b->result = Py_NewRef(y);
         function = PyCFunction_New(&method, (PyObject *)b);
     }
-    Py_DECREF(b);
+    Py_DECREF((PyObject *)b);
     return function;
 }
 
@@ -59,17 +59,17 @@ static void bound_dealloc(PyObject *self) {
     PyObject_GC_UnTrack(self);
     operand_release(&b->x);
     operand_release(&b->y);
-    Py_XDECREF(b->stepper);
+    Py_XDECREF((PyObject *)b->stepper);
     Py_XDECREF(b->result);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
-    Py_DECREF(type);
+    Py_DECREF((PyObject *)type);
 }
 
 static int bound_traverse(PyObject *self, visitproc visit, void *arg) {
     bound_object *b = (bound_object *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(b->stepper);
+    Py_VISIT((PyObject *)b->stepper);
     Py_VISIT(b->x.view.obj);
     Py_VISIT(b->y.view.obj);
     Py_VISIT(b->x.held);

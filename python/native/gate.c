@@ -92,7 +92,14 @@ static void gate_dealloc(PyObject *self) {
     PyMem_Free(gate->doomed);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
-    Py_DECREF(type);
+    Py_DECREF((PyObject *)type);
+}
+
+gate_object *gate_of(PyObject *object) {
+    if (PyType_GetSlot(Py_TYPE(object), Py_tp_new) == (void *)gate_new)
+        return (gate_object *)object;
+    PyErr_SetString(PyExc_TypeError, "a Gate is wanted");
+    return NULL;
 }
 
 static PyObject *gate_dunder_enter(PyObject *self, PyObject *unused) {

@@ -52,6 +52,8 @@ int gate_check(gate_object *gate);
 /* The same, and busy until gate_leave. */
 int gate_enter(gate_object *gate);
 void gate_leave(gate_object *gate);
+/* The object if it is one, else NULL with TypeError set. */
+gate_object *gate_of(PyObject *object);
 /* Closes a stream now, or as soon as what is under way on its engine has ended. */
 void gate_doom(gate_object *gate, pst_stream *stream);
 

@@ -194,23 +194,19 @@ static PyObject *stepper_close(PyObject *self, PyObject *unused) {
  */
 
 static PyObject *stepper_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    gate_object *gate;
-    PyObject *address, *gate_type, *outputs;
+    PyObject *given, *address, *outputs;
     Py_ssize_t inputs;
     int release_gil;
     if (kwargs && PyDict_Size(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "Stepper takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OO!nO!p:Stepper", &gate, &PyLong_Type, &address, &inputs, &PyLong_Type, &outputs,
+    if (!PyArg_ParseTuple(args, "OO!nO!p:Stepper", &given, &PyLong_Type, &address, &inputs, &PyLong_Type, &outputs,
                           &release_gil))
         return NULL;
-    gate_type = (PyObject *)Py_TYPE(gate);
-    module_state *state = PyObject_HasAttrString(gate_type, "address") ? PyType_GetModuleState(Py_TYPE(gate)) : NULL;
-    if (!state || gate_type != (PyObject *)state->gate) {
-        PyErr_SetString(PyExc_TypeError, "Stepper: a Gate is wanted");
+    gate_object *gate = gate_of(given);
+    if (!gate)
         return NULL;
-    }
     void *stream = PyLong_AsVoidPtr(address);
     Py_ssize_t width = PyLong_AsSsize_t(outputs);
     if (!stream || width < 1 || inputs < 1) {
@@ -223,9 +219,9 @@ static PyObject *stepper_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!s)
         return NULL;
     s->gate = (gate_object *)Py_NewRef((PyObject *)gate);
-    s->empty_arguments = PyTuple_Pack(2, outputs, state->float32);
+    s->empty_arguments = PyTuple_Pack(2, outputs, gate->state->float32);
     if (!s->empty_arguments) {
-        Py_DECREF(s);
+        Py_DECREF((PyObject *)s);
         return NULL;
     }
     s->stream = stream;
@@ -240,18 +236,18 @@ static void stepper_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     if (s->gate)
         gate_doom(s->gate, s->stream);
-    Py_XDECREF(s->gate);
+    Py_XDECREF((PyObject *)s->gate);
     Py_XDECREF(s->empty_arguments);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
-    Py_DECREF(type);
+    Py_DECREF((PyObject *)type);
 }
 
 static PyObject *stepper_address(PyObject *self, void *unused) {
     stepper_object *s = (stepper_object *)self;
     (void)unused;
     if (!s->stream || !s->gate->engine) {
-        stepper_check(s);
+        misuse(s->gate->state, s->gate->engine ? "stream closed" : "closed");
         return NULL;
     }
     return PyLong_FromVoidPtr(s->stream);

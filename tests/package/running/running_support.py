@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 
 import penstock
 from penstock.importing import chain
@@ -16,11 +15,6 @@ from penstock.importing import chain
 FORMATS = ("f32", "bf16", "w8a16", "w8a8")
 # Set where the library is the one with sanitizers (tests/run): memory is counted otherwise there, and slowly.
 SANITIZED = os.environ.get("PENSTOCK_SANITIZED") == "1"
-EXAMPLES = settings(
-    deadline=None,
-    max_examples=25 if SANITIZED else 100,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 def lstm(rng, inputs, units, gain=1.0, state=False):

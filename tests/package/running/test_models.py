@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running_support import EXAMPLES, MODELS, layers, linear, lstm, model, noise
+from running_examples import EXAMPLES
+from running_support import MODELS, layers, linear, lstm, model, noise
 
 import penstock
 from penstock.importing import chain

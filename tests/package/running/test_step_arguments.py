@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from running_support import EXAMPLES, FORMATS, noise, program, steps_of
+from running_examples import EXAMPLES
+from running_support import FORMATS, noise, program, steps_of
 
 import penstock
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running_support import EXAMPLES, FORMATS, MODELS, model, noise, program, steps_of
+from running_examples import EXAMPLES
+from running_support import FORMATS, MODELS, model, noise, program, steps_of
 
 import penstock
 
