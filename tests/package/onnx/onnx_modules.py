@@ -1,4 +1,4 @@
-"""The PyTorch modules that exports.py writes as ONNX files, and what a loader should make of each.
+"""The PyTorch modules that onnx_exports.py writes as ONNX files, and what a loader should make of each.
 
 A case is a module for a hidden size, the layout of its x, whether its states are inputs, and the answer: "all" steps,
 the "last" one, or the words of a refusal. Needs torch."""

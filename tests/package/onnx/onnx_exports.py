@@ -1,4 +1,4 @@
-"""Writes modules.py's modules as ONNX files by both of PyTorch's exporters: python exports.py FOLDER [JOB ...]
+"""Writes onnx_modules.py's modules as ONNX files by both of PyTorch's exporters: onnx_exports.py FOLDER [JOB ...]
 
 A job is KIND-NAME-hH-bB-T-oOPSET: TS (dynamo=False) or DY; T is "static" (10 steps) or "dynamic" (time), with "any" the
 batch, too. Beside JOB.onnx stands JOB.npz: x [rows, T, n], y [rows, T or 1, m] in float64, and h0, c0 [rows, L, H]
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from modules import CASES, INPUTS, Case
+from onnx_modules import CASES, INPUTS, Case
 
 STEPS = 10
 
