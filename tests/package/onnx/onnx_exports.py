@@ -2,8 +2,8 @@
 
 A job is KIND-NAME-hH-bB-T-oOPSET: TS (dynamo=False) or DY; T is "static" (10 steps) or "dynamic" (time), with "any" the
 batch, too. Beside JOB.onnx stands JOB.npz: x [rows, T, n], y [rows, T or 1, m] in float64, and h0, c0 [rows, L, H]
-where states are inputs. A job that the exporter fails writes JOB.failed, the exporter's last line. Each job runs in a
-process of its own, forked from one that has torch already: a second dynamic export in one process fails."""
+where states are inputs. A job that the exporter fails writes JOB.failed, the exporter's last line. Each DY job runs in
+a process of its own, forked from one that has torch already: a second dynamic export in one process fails."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -106,34 +107,42 @@ def export(job: str, folder: Path) -> None:
     )
 
 
-def _child(job: str, folder: Path) -> None:
+def _child(jobs: list[str], folder: Path) -> None:
     said = io.StringIO()
-    try:
-        torch.set_num_threads(1)
-        warnings.simplefilter("ignore")
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            export(job, folder)
-    except BaseException as error:  # an exporter raises what it likes
-        lines = str(error).strip().splitlines() or [""]
-        (folder / f"{job}.failed").write_text(f"{type(error).__name__}: {lines[0]} ... {lines[-1]}\n")
-        os._exit(1)
+    for job in jobs:
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                export(job, folder)
+        except BaseException as error:  # an exporter raises what it likes
+            lines = str(error).strip().splitlines() or [""]
+            (folder / f"{job}.failed").write_text(f"{type(error).__name__}: {lines[0]} ... {lines[-1]}\n")
+            (folder / f"{job}.onnx").unlink(missing_ok=True)
     os._exit(0)
+
+
+def _warm() -> None:
+    """An export of something without time, before the forks: it imports most of PyTorch, which takes seconds."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        torch.onnx.export(torch.nn.Linear(2, 2).eval(), (torch.randn(1, 2),), f"{folder}/m.onnx", dynamo=True)
 
 
 def run(jobs: list[str], folder: Path, workers: int = 2) -> None:
     """Jobs that are there already are left."""
     folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # a fork takes no other threads along
+    warnings.simplefilter("ignore")
     todo = [job for job in jobs if not any((folder / f"{job}.{end}").exists() for end in ("onnx", "failed"))]
-    if any(job.startswith("DY") for job in todo):
-        import onnxscript  # noqa: F401  # once, before the forks
-        import torch.onnx._internal.exporter._core  # noqa: F401
+    old = [job for job in todo if job.startswith("TS")]
+    new = [[job] for job in todo if job.startswith("DY")]
+    if new:
+        _warm()
     running = 0
-    for job in todo:
+    for group in [*new, *(old[at::workers] for at in range(workers))]:
         if running == workers:
             os.wait()
             running -= 1
         if os.fork() == 0:
-            _child(job, folder)
+            _child(group, folder)
         running += 1
     for _ in range(running):
         os.wait()

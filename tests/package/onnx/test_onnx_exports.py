@@ -21,7 +21,7 @@ OPSETS = range(13, 29)
 # Of PyTorch's default exporter, whose exports take seconds each: what the committed files have not.
 SELECTED = """
 DY-dropout_batch_first-h46-b4-any-o20 DY-learned-h8-b1-dynamic-o18 DY-last_batch_first-h100-b1-static-o21
-DY-states_1-h8-b4-any-o22 DY-hidden-h45-b1-static-o20 DY-states_crossed-h8-b1-static-o20
+DY-states_1-h8-b4-any-o22 DY-hidden-h45-b1-static-o20
 """.split()
 
 
