@@ -39,6 +39,7 @@ EVALUATED = frozenset(
 )
 # Their outputs' sizes depend on values, and are no larger than (for NonZero, dimensions times) the input.
 _BOUNDED = frozenset({"Compress", "NonZero", "Unique"})
+_LARGEST = 1 << 62  # values of any tensor
 _SMALL = 4096  # values of an input that shape inference is shown: shapes, axes
 
 
@@ -130,7 +131,7 @@ class Folder:
                     return
         elif item.op in ("Shape", "Size") and item.standard and not constant and len(item.inputs) == 1:
             shape = made.types[item.inputs[0]].shape
-            if shape is not None and len(item.outputs) == 1:
+            if shape is not None and len(item.outputs) == 1 and math.prod(shape) <= _LARGEST:
                 start, end = item.attribute("start", 0), item.attribute("end", len(shape))
                 value = shape[start:end] if item.op == "Shape" else math.prod(shape)
                 made.constants[item.outputs[0]] = np.array(value, np.int64)
@@ -163,11 +164,15 @@ class Folder:
             schema = onnx.defs.get_schema(item.op, self.opset, "")
             opsets = [helper.make_opsetid("", self.opset)]
             found = infer_node_outputs(schema, item.proto, types, data, opset_imports=opsets)
+            made = {name: t for name, proto in found.items() if (t := type_of_proto(proto)) is not None}
         except Exception as error:  # C++ raises several kinds, that of a missing schema among them
             lines = str(error).strip().splitlines() or [type(error).__name__]
             self._refuse(item, f"does not fit its inputs: {lines[0]}")
             return None
-        return {name: made for name, proto in found.items() if (made := type_of_proto(proto)) is not None}
+        if any(math.prod(t.shape or ()) > _LARGEST for t in made.values()):
+            self._refuse(item, "makes a tensor larger than any memory")
+            return None
+        return made
 
     def _evaluate(self, item: Node, types: Mapping[str, Type]) -> bool:
         """Makes the outputs constants. False, and a problem, where it cannot."""

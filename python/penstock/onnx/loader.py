@@ -18,12 +18,16 @@ from penstock.onnx.answer import Answer
 from penstock.onnx.file import File
 from penstock.onnx.probes import tracked
 from penstock.onnx.runtime import check
-from penstock.onnx.source import read
+from penstock.onnx.source import Source, read
 
 
 def load(path: str | os.PathLike[str], constants: Mapping[str, Any], h0: Any, c0: Any, *, verify: bool) -> Model:
     """penstock.onnx.load, the package onnx being there."""
-    source = read(File(path), constants)
+    with np.errstate(all="ignore"):  # what is not finite is named when the model is made
+        return _loaded(read(File(path), constants), h0, c0, verify)
+
+
+def _loaded(source: Source, h0: Any, c0: Any, verify: bool) -> Model:
     answer = tracked(source)
     name = source.file.name
 

@@ -20,9 +20,8 @@ from penstock.onnx.table import HANDLERS, Context, walk
 assert HANDLERS and all((matrix, moves, recurrent, scalars))  # whose functions have registered themselves
 
 # What an open dimension counts as: primes, so that arithmetic on them does not end at sizes that the file gives. Axes
-# are not told by them. What differs between the first two rows depends on the number of timesteps; the last one is
-# beyond
-# any constant that could cut a sequence off.
+# are not told by them. What differs between the first two rows depends on the number of timesteps; the last row is
+# beyond any constant that could cut a sequence off.
 _PROBES = (
     (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157),
     (211, 223, 227, 229, 233, 239, 241, 251, 257, 263, 269, 271),
@@ -35,7 +34,7 @@ Ones = set[tuple[str, int]]  # the open dimensions that hold the batch
 def _sizes(inputs: Sequence[Input], primes: Sequence[int], ones: Ones) -> dict[tuple[str, int], int]:
     """One for each open dimension; those of one name have one size. ones: the dimensions that hold the batch."""
     fixed = {s for i in inputs for s in i.shape}
-    free = [p for p in primes if p not in fixed]
+    free = [p for p in primes if p not in fixed] or primes
     by_name: dict[str, int] = {}
     sizes = {}
     for item in inputs:
