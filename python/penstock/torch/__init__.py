@@ -12,5 +12,6 @@ from penstock.importing.extras import need
 need("torch", "torch")
 
 from penstock.torch import nn  # noqa: E402  (what comes next imports torch)
+from penstock.torch.export import export, load  # noqa: E402
 
-__all__ = ["nn"]
+__all__ = ["export", "load", "nn"]

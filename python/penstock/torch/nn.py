@@ -82,7 +82,7 @@ class RecurrentStateLSTM(LSTM):
             if value.dim() not in (2, 3) or value.shape[0] != self.num_layers or value.shape[-1] != size:
                 raise ValueError(f"RecurrentStateLSTM: init_state: {name} is {list(value.shape)}, expected"
                                  f" [{self.num_layers}, {size}] or [{self.num_layers}, batch, {size}]")  # fmt: skip
-            copies.append((value if value.dim() == 3 else value.unsqueeze(1)).to(self.weight_ih_l0, copy=True))
+            copies.append((value if value.dim() == 3 else value.unsqueeze(1)).to(next(self.parameters()), copy=True))
         return copies
 
     def _sizes(self) -> tuple[int, int]:
@@ -92,10 +92,16 @@ class RecurrentStateLSTM(LSTM):
         """Forgets the state: the next call begins a new sequence, from init_state, with any batch."""
         self.h = self.c = None
 
+    def rewind(self) -> None:
+        """Sets the state back to init_state, for the batch of the calls before. Without such a call, reset()."""
+        if self.h is not None and self.c is not None:
+            self.h, self.c = (self._start(i, kept.shape[1], kept) for i, kept in enumerate((self.h, self.c)))
+
     def forward(self, input: Any) -> Any:  # type: ignore[override, unused-ignore]
         """input and output as of LSTM. The first timestep continues from the last one of the call before."""
         batch, batched = self._batch(input)
-        h, c = self._continued(self.h, 0, batch, input), self._continued(self.c, 1, batch, input)
+        like = input.data if isinstance(input, PackedSequence) else input
+        h, c = (self._continued(i, kept, batch, like) for i, kept in enumerate((self.h, self.c)))
         hx = (h, c) if batched else (h[:, 0], c[:, 0])
         output, (h, c) = nn.LSTM.forward(self, input, hx)
         if not batched:
@@ -110,20 +116,21 @@ class RecurrentStateLSTM(LSTM):
         batched = input.dim() == 3
         return (input.shape[0 if self.batch_first else 1] if batched else 1), batched
 
-    def _continued(self, kept: Tensor | None, which: int, batch: int, input: Any) -> Tensor:
-        """h (which 0) or c (1) to begin this call with: [num_layers, batch, size]."""
+    def _start(self, which: int, batch: int, like: Tensor) -> Tensor:
+        """h (which 0) or c (1) that a sequence begins with: [num_layers, batch, size], type and device as like."""
+        start = (self.init_h, self.init_c)[which]
+        if start is None:
+            return like.new_zeros(self.num_layers, batch, self._sizes()[which])
+        if start.shape[1] not in (1, batch):
+            raise RuntimeError(
+                f"RecurrentStateLSTM: init_state is for a batch of {start.shape[1]}, the input is one of {batch}"
+            )
+        return start.expand(-1, batch, -1).clone(memory_format=torch.contiguous_format)
+
+    def _continued(self, which: int, kept: Tensor | None, batch: int, like: Tensor) -> Tensor:
+        """h (which 0) or c (1) to begin a call with."""
         if kept is None:
-            start = (self.init_h, self.init_c)[which]
-            if start is None:
-                like = input.data if isinstance(input, PackedSequence) else input
-                return torch.zeros(self.num_layers, batch, self._sizes()[which], dtype=like.dtype, device=like.device)
-            if start.shape[1] == 1:
-                return start.expand(-1, batch, -1).contiguous()
-            if start.shape[1] != batch:
-                raise RuntimeError(
-                    f"RecurrentStateLSTM: init_state is for a batch of {start.shape[1]}, the input is one of {batch}"
-                )
-            return start
+            return self._start(which, batch, like)
         if kept.shape[1] != batch:
             raise RuntimeError(
                 f"RecurrentStateLSTM: the state kept from the call before is of a batch of {kept.shape[1]}, the input"

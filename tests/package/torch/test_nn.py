@@ -288,8 +288,8 @@ def test_cell_is_torchs():
     module, plain = pt.nn.LSTMCell(3, 4), nn.LSTMCell(3, 4)
     plain.load_state_dict(module.state_dict())
     x, hx = torch.randn(2, 3), (torch.randn(2, 4), torch.randn(2, 4))
-    for given in ((x,), (x, hx), (x[0],)):
-        assert all(torch.equal(a, b) for a, b in zip(module(*given), plain(*given), strict=True))
+    for arguments in ((x,), (x, hx), (x[0],)):
+        assert all(torch.equal(a, b) for a, b in zip(module(*arguments), plain(*arguments), strict=True))
 
 
 @pytest.mark.parametrize("batch", [None, 2])

@@ -1,0 +1,44 @@
+"""Where a node of an exported graph stands in the user's source: file, line, path and class of its module."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+# Frames in these folders are not the user's code.
+_OURS = tuple(f"{Path(str(p)).resolve()}{os.sep}" for p in (*torch.__path__, Path(__file__).parents[1]))
+_FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+), in ', re.MULTILINE)
+
+
+def _is_user(file: str) -> bool:
+    return not file.startswith("<frozen") and not str(Path(file).resolve()).startswith(_OURS)
+
+
+def of_node(node: Any) -> str:
+    """ "net.py:12, head.fc (Linear)"; without a file where no frame of the trace is the user's, as in a Sequential."""
+    frames = [m for m in _FRAME.finditer(node.meta.get("stack_trace") or "") if _is_user(m["file"])]
+    modules = list((node.meta.get("nn_module_stack") or {}).values())
+    parts = [f"{frames[-1]['file']}:{frames[-1]['line']}"] if frames else []
+    if modules:
+        path, kind = modules[-1]
+        name = (kind if isinstance(kind, str) else kind.__qualname__).rsplit(".", 1)[-1]
+        parts.append(f"{path} ({name})" if path else name)
+    return ", ".join(parts) or str(node.name)
+
+
+def of_traceback(trace: TracebackType | None) -> str | None:
+    """ "net.py:12" of the innermost frame in the user's code, below ours; None where there is none."""
+    found, below = None, False
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not _is_user(code.co_filename):
+            below = True
+        elif below:
+            found = f"{code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
