@@ -141,7 +141,7 @@ class RecurrentStateLSTM(LSTM):
         return kept
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.init_h is None else ", init_state=(h, c)")
+        return str(super().extra_repr()) + ("" if self.init_h is None else ", init_state=(h, c)")
 
 
 class LSTMCell(nn.LSTMCell):  # type: ignore[misc, unused-ignore]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from penstock.errors import Problem
-from penstock.importing.axes import BATCH, TIME, Refused, Signal, States
+from penstock.importing.axes import BATCH, FEATURE, TIME, Refused, Signal, States
 from penstock.torch import arithmetic, mixing, moves, places, recurrent  # noqa: F401  (they fill the table)
 from penstock.torch.capture import Captured, shape_of, size_of
 from penstock.torch.moves import Deferred
@@ -211,9 +211,13 @@ def walk(captured: Captured) -> tuple[Walk, dict[Any, Any]]:
     """Both passes; problems that do not depend on axes first."""
     graph = Graph(captured)
     first, _ = graph.pass_over({}, scout=True)
-    kinds = {
-        name: tuple(a.kind if a.kind in (TIME, BATCH) else None for a in axes) for name, axes in first.axes.items()
-    }
+    kinds: dict[str, tuple[str | None, ...]] = {}
+    for name, axes in first.axes.items():
+        known = [a.kind if a.kind in (TIME, BATCH) else None for a in axes]
+        rest = [d for d, a in enumerate(axes) if known[d] is None and a.size != 1]
+        if TIME in known and len(rest) == 1:  # what an LSTM does not read as time or batch
+            known[rest[0]] = FEATURE
+        kinds[name] = tuple(known)
     second, values = graph.pass_over(kinds, scout=False)
     second.problems[:0] = graph.problems
     return second, values

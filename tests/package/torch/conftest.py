@@ -1,7 +1,9 @@
 """What the tests of penstock.torch share."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,6 +21,21 @@ def run_python():
 
     def run(program):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def penstock_program():
+    """Runs the program that PENSTOCK names, else build/penstock; a command must succeed."""
+    path = Path(os.environ.get("PENSTOCK") or Path(__file__).resolve().parents[3] / "build" / "penstock")
+    if not path.exists():
+        pytest.skip(f"{path} is not built")
+
+    def run(*arguments):
+        done = subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
