@@ -230,7 +230,7 @@ def leaky_relu(call: Call) -> Signal:
     return call.signal("self").activation("leaky_relu", call.where, alpha=float(call["negative_slope"]))
 
 
-@entry("prelu", "_prelu_kernel")
+@entry("prelu", "_prelu_kernel", pass_over=True)
 def prelu(call: Call) -> Signal:
     slopes = np.unique(call.array("weight"))
     if slopes.size != 1:
@@ -288,7 +288,7 @@ def _clip(call: Call, low: Any, high: Any) -> Signal:
     return x.affine(-1.0, most, call.where).activation("relu", call.where).affine(-1.0, most, call.where)
 
 
-@entry("hardtanh", "relu6", "clamp", "clip", "clamp_min", "clamp_max")
+@entry("hardtanh", "relu6", "clamp", "clip", "clamp_min", "clamp_max", pass_over=True)
 def clip(call: Call) -> Signal:
     if call.op == "hardtanh":
         return _clip(call, call["min_val"], call["max_val"])

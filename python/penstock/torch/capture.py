@@ -31,8 +31,9 @@ class Captured:
     nodes: in order. constants: values of the placeholders that are parameters, buffers or lifted tensors. states:
     values, at the start of a sequence, of the buffers that a call changes. inputs: placeholders of the tensors that are
     the caller's arguments. outputs: label and node (or constant) of each output, flattened. updates: for each state the
-    node of its next value. module: the copy, on the CPU, in eval mode, states at their start. arguments, keywords: its
-    example. loose: attributes that hold tensors and were assigned, which are no buffers."""
+    node of its next value. titles: the buffers' own names. module: the copy, on the CPU, in eval mode, states at their
+    start. arguments, keywords: its example. loose: attributes that hold tensors and were assigned, which are no
+    buffers."""
 
     nodes: tuple[Any, ...]
     constants: dict[str, Tensor]
@@ -40,6 +41,7 @@ class Captured:
     inputs: tuple[str, ...]
     outputs: tuple[tuple[str, Any], ...]
     updates: dict[str, Any]
+    titles: dict[str, str]
     module: nn.Module
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
@@ -209,18 +211,22 @@ def _exported(module: nn.Module, arguments: tuple[Any, ...], name: str) -> tuple
             loose += [a for a in _ATTRIBUTE.findall(text) if "._flat_weights[" not in a]  # nn.LSTM's own, harmless
         elif not re.match(_ITS_OWN, text):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return program, tuple(loose)
+    return program, tuple(sorted(set(loose)))
 
 
-def size_of(value: Any) -> int:
-    """A dimension's size; of one that the exporter left open, that of the example."""
-    return int(value.node.hint if isinstance(value, torch.SymInt) else value)
+def size_of(value: Any) -> int | None:
+    """A dimension's size; of one that the exporter left open, that of the example; None of one that depends on
+    values."""
+    size = value.node.hint if isinstance(value, torch.SymInt) else value
+    return None if size is None else int(size)
 
 
 def shape_of(node: Any) -> tuple[int, ...] | None:
-    """The shape of the tensor that a node gives; None where it gives something else."""
+    """The shape of the tensor that a node gives; None where it gives something else, or nobody knows."""
     made = node.meta.get("val")
-    return tuple(size_of(s) for s in made.shape) if isinstance(made, Tensor) else None
+    sizes = [size_of(s) for s in made.shape] if isinstance(made, Tensor) else [None]
+    known = [s for s in sizes if s is not None]
+    return tuple(known) if len(known) == len(sizes) else None
 
 
 def _read(program: Any, module: nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]], loose: Any) -> Captured:
@@ -246,14 +252,15 @@ def _read(program: Any, module: nn.Module, call: tuple[tuple[Any, ...], dict[str
     labels = iter(f"output{pytree.keystr(path)}" for path, _ in paths)
     outputs: list[tuple[str, Any]] = []
     updates: dict[str, Any] = {}
-    buffers = {s.target: getattr(s.arg, "name", "") for s in signature.input_specs if s.kind == InputKind.BUFFER}
+    titles = {getattr(s.arg, "name", ""): s.target for s in signature.input_specs if s.kind == InputKind.BUFFER}
+    buffers = {title: placeholder for placeholder, title in titles.items()}
     for spec, node in zip(signature.output_specs, made, strict=True):
         if spec.kind == OutputKind.USER_OUTPUT:
             outputs.append((next(labels), node))
         elif spec.kind == OutputKind.BUFFER_MUTATION:
             updates[buffers[spec.target]] = node
     given = tuple(i for i in inputs if i in tensors)
-    return Captured(nodes, constants, states, given, tuple(outputs), updates, module, *call, tuple(loose))
+    return Captured(nodes, constants, states, given, tuple(outputs), updates, titles, module, *call, tuple(loose))
 
 
 def capture(module: Any, example: Any) -> Captured:
@@ -268,7 +275,9 @@ def capture(module: Any, example: Any) -> Captured:
         raise ArgumentError(
             f"{name}: {where}: the module does not take the example: {error}", item="example"
         ) from error
-    program, loose = _exported(copy_, arguments, name)
+    # Tracing may leave its own tensors in the attributes of the module that it runs: it gets one that is thrown away.
+    traced = copy.deepcopy(copy_, {id(p): p for p in copy_.parameters()})
+    program, loose = _exported(traced, arguments, name)
     return _read(program, copy_, (arguments, {}), loose)
 
 

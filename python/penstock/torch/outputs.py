@@ -68,7 +68,7 @@ def _one_output(given: list[tuple[int, str, Any]], states_in: int) -> tuple[int,
         )
     if signals:
         return signals[0][0], signals[0][2]
-    if len(given) == states_in + 1:  # (y, (h, c)), y being an h itself
+    if states_in and len(given) == states_in + 1:  # (y, (h, c)), y being an h itself
         return given[0][0], given[0][2]
     hidden = [g for g in given if all(p.kind == "h" for p in g[2].parts)]
     if len(hidden) == 1 and len(hidden[0][2].parts) == 1:
@@ -156,7 +156,7 @@ def _states(
         raise Refused("comes from a state, and from no input")
     for name, rows in held.items():
         if name in captured.states and not _same(values.get(captured.updates[name]), rows, walk.axes[name]):
-            buffer = name.removeprefix("b_")
+            buffer = captured.titles[name]
             raise Refused(
                 f"the buffer {buffer} begins an LSTM's state, but what is kept in it is not that LSTM's next state"
             )

@@ -19,14 +19,21 @@ def _is_user(file: str) -> bool:
     return not file.startswith("<frozen") and not str(Path(file).resolve()).startswith(_OURS)
 
 
-def of_node(node: Any) -> str:
-    """ "net.py:12, head.fc (Linear)"; without a file where no frame of the trace is the user's, as in a Sequential."""
+def modules_of(node: Any) -> list[tuple[str, str]]:
+    """Path and class name of the modules that the node stands in, the outermost first."""
+    stack = (node.meta.get("nn_module_stack") or {}).values()
+    return [(path, (k if isinstance(k, str) else k.__qualname__).rsplit(".", 1)[-1]) for path, k in stack]
+
+
+def of_node(node: Any, depth: int | None = None) -> str:
+    """ "net.py:12, head.fc (Linear)"; without a file where no frame of the trace is the user's, as in a Sequential. The
+    line is that of the innermost forward(): the exporter notes no other functions. depth: which of modules_of(node) to
+    name; None: the innermost."""
     frames = [m for m in _FRAME.finditer(node.meta.get("stack_trace") or "") if _is_user(m["file"])]
-    modules = list((node.meta.get("nn_module_stack") or {}).values())
+    modules = modules_of(node)[: None if depth is None else depth + 1]
     parts = [f"{frames[-1]['file']}:{frames[-1]['line']}"] if frames else []
     if modules:
-        path, kind = modules[-1]
-        name = (kind if isinstance(kind, str) else kind.__qualname__).rsplit(".", 1)[-1]
+        path, name = modules[-1]
         parts.append(f"{path} ({name})" if path else name)
     return ", ".join(parts) or str(node.name)
 

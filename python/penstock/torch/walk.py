@@ -44,17 +44,21 @@ def _double(value: Any) -> Any:
     return value
 
 
+# They take a tensor's shape and type only.
+_LIKE = ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
+
+
 def _evaluate(node: Any, values: dict[Any, Any]) -> Any:
-    """A node of constants, in float64 whatever its source computes in."""
+    """A node of constants (or of shapes alone), in float64 whatever its source computes in."""
 
     def of(n: Any) -> Any:
-        return values[n]
+        return values[n] if n in values else torch.zeros(shape_of(n) or ())
 
     args = torch.fx.node.map_arg(node.args, of)
     kwargs = torch.fx.node.map_arg(node.kwargs, of)
     with torch.no_grad():
         made = node.target(*args, **kwargs)
-    if op_of(node).startswith(("empty", "new_empty")) and isinstance(made, Tensor) and made.is_floating_point():
+    if "empty" in op_of(node) and isinstance(made, Tensor) and made.is_floating_point():
         made = made.fill_(float("nan"))  # nobody knows what stands there
     return _double(made)
 
@@ -85,9 +89,14 @@ class Graph:
             return
         inputs = node.all_input_nodes
         if isinstance(node.meta.get("val"), torch.SymInt):  # of a dimension that the exporter left open
-            self.constants[node] = size_of(node.meta["val"])
+            size = size_of(node.meta["val"])
+            if size is None:
+                self.problems.append(Problem(places.of_node(node), "makes a size that depends on values"))
+            self.constants[node] = UNKNOWN if size is None else size
             return
-        if node.op != "call_function" or not all(n in self.constants for n in inputs):
+        if node.op != "call_function":
+            return
+        if not all(n in self.constants for n in inputs) and op_of(node) not in _LIKE:
             return
         if op_of(node).startswith(_IGNORED):
             self.constants[node] = None
@@ -170,16 +179,17 @@ class Graph:
                 raise Refused(f"is not run by this version ({op})")
             call = Call(op, *_bound(node, of), places.of_node(node), walk)
             if any(isinstance(v, Unknown) for v in _flat(list(call.arguments.values()))):
-                return UNKNOWN
+                return self._passed(node, of)
             return TABLE[op](call)
         except Refused as refused:
             quiet = in_loop and (node.target is operator.getitem or op_of(node) in ("select", "slice", "stack", "cat"))
             if not quiet:
-                walk.problems.append(Problem(places.of_node(node), refused.what))
+                walk.problems.append(_problem(node, refused.what))
             return self._passed(node, of)
 
     def _passed(self, node: Any, of: Any) -> Any:
-        """What stands for the result of a refused node: its first operand where that has the same shape."""
+        """What stands for the result of a node that was refused, or has an operand that was: its first known operand,
+        where that has the same shape, so that what follows is looked at too."""
         op = op_of(node)
         shape = shape_of(node)
         if shape is not None and (op in PASSED_OVER or op not in TABLE) and op not in RECURRENT:
@@ -188,6 +198,17 @@ class Graph:
                 if isinstance(value, Signal | States) and value.shape == shape:
                     return value
         return UNKNOWN
+
+
+# Modules of torch.nn that mix timesteps whatever their single operations do.
+_ATTENTION = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer")
+
+
+def _problem(node: Any, what: str) -> Problem:
+    for depth, (_, kind) in enumerate(places.modules_of(node)):
+        if kind in _ATTENTION:  # one problem for all of its operations
+            return Problem(places.of_node(node, depth), "mixes timesteps (attention)")
+    return Problem(places.of_node(node), what)
 
 
 def _flat(value: Any) -> list[Any]:

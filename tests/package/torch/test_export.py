@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import penstock.torch as pt
 from penstock.errors import MismatchError, UnsupportedError
 
-N, H, M, T = 3, 5, 2, 7
+N, H, M, T = 3, 5, 2, 3
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def checked(module, layout="tn", readout="all", example=None, pick=lambda made: 
     shape = {"tn": (T, features), "tbn": (T, 1, features), "btn": (1, T, features)}[layout]
     model = pt.export(module, torch.zeros(shape) if example is None else example)
     assert (model.inputs, model.readout) == (features, readout)
-    x = noise(2 * T + 1, features)
+    x = noise(7, features)
     wanted = answer(module, x, layout, readout == "last", pick)
     found = model.reference(x)
     assert error(found[-1:] if readout == "last" else found, wanted) < tolerance
