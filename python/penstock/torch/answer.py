@@ -26,10 +26,10 @@ class Source:
     being handed on."""
 
     def __init__(self, captured: Captured, walk: Walk, found: Found, dtype: torch.dtype | None) -> None:
-        self.captured, self.found, self.steps, self.dtype = captured, found, walk.steps, dtype
+        self.captured, self.found, self.steps, self.dtype = captured, found, found.steps, dtype
         self.axes = walk.axes[found.x]
         self.stateful = any(r.h is not None and r.h.name in captured.states for r in walk.recurrences)
-        self.pieces = walk.steps or self.stateful or bool(found.returned)
+        self.pieces = self.steps or self.stateful or bool(found.returned)
         leaves, self.spec = pytree.tree_flatten((captured.arguments, captured.keywords))
         tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         self.places = dict(zip(captured.inputs, tensors, strict=True))
@@ -49,15 +49,15 @@ class Source:
         """[T, n] as the module takes it: every batch row the same."""
         value: Tensor = self._typed(torch.from_numpy(np.array(x)).to(self.leaves[self.places[self.found.x]].dtype))
         if self.steps:
-            return value[0] if len(self.axes) == 1 else value.expand(self.axes[0].size, -1)
+            rows = [a.size if role == BATCH else 1 for a, role in zip(self.axes, self.found.roles, strict=True)]
+            row = [-1 if role == FEATURE else 1 for role in self.found.roles]
+            return value[0].reshape(row).repeat(rows)
         shape, order = [], []
         for d, role in enumerate(self.found.roles):
             if role in (TIME, FEATURE):
                 order.append((0 if role == TIME else 1, d))
             shape.append(value.shape[0] if role == TIME else value.shape[1] if role == FEATURE else self.axes[d].size)
         moved = value if [d for _, d in sorted(order)] == sorted(d for _, d in order) else value.T
-        if len(order) == 1:  # no dimension of time: T is 1
-            moved = value[0]
         for d, role in enumerate(self.found.roles):
             if role not in (TIME, FEATURE):
                 moved = moved.unsqueeze(d)
@@ -67,7 +67,7 @@ class Source:
         """The module's output as [T, m], or [1, m] of the last timestep: of the first batch row."""
         atoms = [a for group in self.found.y.dims for a in group]
         value = made.detach().double()
-        sizes = [steps if a.kind == TIME and a.size == self.example_steps else a.size for a in atoms]
+        sizes = [steps if a.kind == TIME else a.size for a in atoms]
         value = value.reshape(sizes)
         for d in reversed(range(len(atoms))):
             if atoms[d].kind == BATCH or atoms[d].kind is None and atoms[d].size == 1:

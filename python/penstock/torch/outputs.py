@@ -20,7 +20,7 @@ class Found:
     """y: its value. at: its place among the outputs. x: the name of the input that it comes from. returned: for each
     state input, in order, the place of the output that is its next value; empty where they are not returned. begins:
     the names of the state inputs. chain: the steps from x to y. features: of x. roles: what each dimension of x holds,
-    TIME, BATCH, FEATURE or None (of 1)."""
+    TIME, BATCH, FEATURE or None (of 1). steps: a call is one timestep."""
 
     y: Signal
     at: int
@@ -29,6 +29,7 @@ class Found:
     returned: tuple[int, ...] = ()
     chain: tuple[Step, ...] = ()
     features: int = 0
+    steps: bool = False
     roles: tuple[str | None, ...] = ()
     notes: list[str] = field(default_factory=list)
 
@@ -187,6 +188,7 @@ def _input(captured: Captured, walk: Walk, found: Found) -> None:
         accepted = "[n] or [1, n]" if walk.steps else "[T, n], [T, 1, n] or [1, T, n]"
         raise Refused(f"the input {found.x} is {[a.size for a in axes]}; {accepted} is accepted")
     if walk.steps:
+        found.steps = True
         roles: list[str | None] = [*[BATCH] * (len(axes) - 1), FEATURE]
     else:
         roles = [a.kind for a in axes]
@@ -200,6 +202,16 @@ def _input(captured: Captured, walk: Walk, found: Found) -> None:
                 roles[d] = TIME if TIME not in roles else BATCH if BATCH not in roles else None
                 if roles[d] is not None and axes[d].kind is None:
                     axes[d].become(roles[d] or "", "no LSTM reads it")
+        if TIME not in roles:
+            inside = {id(r.layer) for r in walk.recurrences if r.h is None}
+            if any(id(link) in inside for link in found.chain):
+                raise Refused(
+                    f"the input {found.x} has no dimension of time, and the LSTM begins from a constant state at every"
+                    " call, so nothing goes from step to step"
+                )
+            found.steps = True
+    if found.steps and found.begins and not found.returned:
+        raise Refused("a call is one timestep, and its states come in but do not go out: return them")
         if roles.count(FEATURE) != 1 or roles.count(TIME) > 1:
             raise Refused(f"the input {found.x} is {roles}; time, batch and features are expected once each")
     found.roles = tuple(roles)

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 # Frames in these folders are not the user's code.
-_OURS = tuple(f"{Path(str(p)).resolve()}{os.sep}" for p in (*torch.__path__, Path(__file__).parents[1]))
+_OURS = tuple(f"{Path(str(p)).resolve()}{os.sep}" for p in (*torch.__path__, Path(__file__).resolve().parent))
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+), in ', re.MULTILINE)
 
 
 def _is_user(file: str) -> bool:
-    return not file.startswith("<frozen") and not str(Path(file).resolve()).startswith(_OURS)
+    return not file.startswith(("<frozen", "<string", "<eval_with_key")) and not str(Path(file).resolve()).startswith(
+        _OURS
+    )
 
 
 def modules_of(node: Any) -> list[tuple[str, str]]:

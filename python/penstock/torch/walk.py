@@ -21,6 +21,13 @@ from penstock.torch.table import PASSED_OVER, TABLE, UNKNOWN, Call, Unknown, Wal
 _IGNORED = ("_assert", "sym_", "_guards_fn", "profiler")
 
 
+# What the exporter calls these.
+_IN_FORWARD = {
+    "wrap_with_autocast": "autocast inside forward",
+    "wrap_with_set_grad_enabled": "enable_grad inside forward",
+}
+
+
 class Scout(Signal):
     """A signal that settles no axis but those of an LSTM's input."""
 
@@ -176,11 +183,17 @@ class Graph:
             if op not in TABLE:
                 if _is_random(node):
                     raise Refused(f"is random ({op})")
-                raise Refused(f"is not run by this version ({op})")
+                raise Refused(f"is not run by this version ({_IN_FORWARD.get(op, op)})")
             call = Call(op, *_bound(node, of), places.of_node(node), walk)
             if any(isinstance(v, Unknown) for v in _flat(list(call.arguments.values()))):
+                if not walk.problems and not self.problems:
+                    raise Refused(f"has an operand that is not known ({op})")
                 return self._passed(node, of)
-            return TABLE[op](call)
+            try:
+                return TABLE[op](call)
+            except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+                # A form of the operation that its entry does not foresee: refused as well, never guessed at.
+                raise Refused(f"is not run by this version in this form ({op}: {error})") from error
         except Refused as refused:
             quiet = in_loop and (node.target is operator.getitem or op_of(node) in ("select", "slice", "stack", "cat"))
             if not quiet:

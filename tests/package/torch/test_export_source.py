@@ -8,6 +8,7 @@ import pytest
 import torch
 from source_answers import answer, error, noise
 from torch import nn
+from torch.nn.utils import prune
 
 import penstock.torch as pt
 from penstock.errors import CorruptError, FileError, UnsupportedError
@@ -130,6 +131,26 @@ def test_the_sources_own_warnings_are_passed_on():
         pt.export(Warns(N, H), torch.zeros(T, N), verify=False)
 
 
+def test_modules_that_compute_their_weights():
+    """Older and newer parametrisations, and pruning: tensors with a history, hooks before forward."""
+    pruned, normed = nn.Linear(M, M), nn.Linear(H, M)
+    prune.random_unstructured(pruned, "weight", 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        net = nn.Sequential(
+            nn.utils.weight_norm(pt.nn.LSTM(N, H), "weight_hh_l0"), nn.utils.weight_norm(normed), pruned
+        )
+    model, x = pt.export(net, torch.zeros(T, N)), noise(7, N)
+    assert error(model.reference(x), answer(without_history(net), x)) < 1e-6
+
+
+def without_history(net):
+    """deepcopy refuses tensors with a history; a call without gradients makes them anew without one."""
+    with torch.no_grad():
+        net(torch.zeros(T, N))
+    return net
+
+
 # ---- files of torch.export.save -------------------------------------------------------------------------------------
 
 
@@ -145,7 +166,7 @@ def test_load(call, tmp_path):
             program = torch.export.export(net, (), {"input": x}, **options)
         else:
             program = torch.export.export(net, (x,), **options)
-    torch.export.save(program, tmp_path / "net.pt2")
+        torch.export.save(program, tmp_path / "net.pt2")
     model, x = pt.load(tmp_path / "net.pt2"), noise(7, N)
     assert error(model.reference(x), answer(net, x, "btn")) < 1e-6
 

@@ -19,10 +19,14 @@ def seeded():
     torch.manual_seed(2)
 
 
-def streamed(module, x, states, take=lambda made: made):
+def streamed(module, x, states, take=lambda made: made, holder=None):
     """What a step form answers to x [T, n], called for one step after the other with the states that it returned; take:
-    (y, states) of what it returns."""
-    module, answers = copy.deepcopy(module).double(), []
+    (y, states) of what it returns; holder: the module that is called, where `module` is a function."""
+    if holder is None:
+        module = copy.deepcopy(module).double()
+    else:
+        holder.double()
+    answers = []
     with torch.no_grad():
         for row in torch.from_numpy(x).double():
             y, states = take(module(row, states))
@@ -258,6 +262,29 @@ def test_an_encoder_and_a_decoder():
 
     with pytest.raises(UnsupportedError, match=r"decoder \(LSTM\): begins from the state that another call left"):
         pt.export(Both(), torch.zeros(4, N))
+
+
+def test_an_lstm_that_is_called_for_one_timestep():
+    class One(nn.Module):
+        def __init__(self, form):
+            super().__init__()
+            self.lstm, self.form = nn.LSTM(N, H), form
+
+        def forward(self, x, *state):
+            y, (h, c) = self.lstm(x[None], state or None)
+            return y[0] if self.form == "y" else (y[0], h, c)
+
+    def flat(made):
+        return made[0], made[1:]
+
+    net, example = One("states"), (torch.zeros(N), torch.zeros(1, H), torch.zeros(1, H))
+    step = copy.deepcopy(net)
+    wanted = streamed(lambda x, states: step(x, *states), noise(6, N), (zeros(1, H), zeros(1, H)), flat, step)
+    check(net, example, wanted)
+    with pytest.raises(UnsupportedError, match="no dimension of time, and the LSTM begins from a constant state"):
+        pt.export(net, torch.zeros(N))
+    with pytest.raises(UnsupportedError, match="its states come in but do not go out"):
+        pt.export(One("y"), example)
 
 
 # ---- states kept by the module --------------------------------------------------------------------------------------
