@@ -284,8 +284,7 @@ def capture(module: Any, example: Any) -> Captured:
 def captured_program(program: Any) -> Captured:
     """The same of an exported program, whose example it brings with it, or has zeros in its place."""
     if any(_mutates(node) for node in program.graph.nodes):
-        with quiet():
-            program = program.run_decompositions({})
+        program = program.run_decompositions({})
     call = program.example_inputs
     if call is None:
         nodes = {n.name: n for n in program.graph.nodes if n.op == "placeholder"}

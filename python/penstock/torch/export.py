@@ -63,7 +63,8 @@ def load(path: str | os.PathLike[str], *, verify: bool = True) -> Model:
             program = torch.export.load(name)
     except Exception as error:
         raise CorruptError(f"{name}: torch.export.load cannot read it: {error}", file=name) from error
-    return _model(captured_program(program), name, verify)
+    with quiet():
+        return _model(captured_program(program), name, verify)
 
 
 def _model(captured: Captured, source: str, verify: bool) -> Model:

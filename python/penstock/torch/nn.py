@@ -12,6 +12,11 @@ from torch.nn.utils.rnn import PackedSequence
 State = tuple[Tensor, Tensor]
 
 
+def _is_exporting() -> bool:
+    asked = getattr(torch.compiler, "is_exporting", None)  # PyTorch 2.7
+    return bool(asked and asked())
+
+
 class LSTM(nn.LSTM):  # type: ignore[misc, unused-ignore]
     """torch.nn.LSTM that returns its output only. Arguments, weights, state_dict keys and shapes are torch's.
 
@@ -106,8 +111,17 @@ class RecurrentStateLSTM(LSTM):
         output, (h, c) = nn.LSTM.forward(self, input, hx)
         if not batched:
             h, c = h.unsqueeze(1), c.unsqueeze(1)
-        self.h, self.c = h.detach(), c.detach()
+        self._keep(h.detach(), c.detach())
         return output
+
+    def _keep(self, h: Tensor, c: Tensor) -> None:
+        # torch.export follows an assignment to a buffer in the outermost module only, and a write everywhere. Outside
+        # of it a write would spoil what an earlier call left for its backward pass.
+        if _is_exporting() and self.h is not None and self.c is not None:
+            self.h.copy_(h)
+            self.c.copy_(c)
+        else:
+            self.h, self.c = h, c
 
     def _batch(self, input: Any) -> tuple[int, bool]:
         """How many rows the input has, and whether it has a batch dimension at all."""

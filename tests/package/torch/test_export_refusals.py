@@ -384,6 +384,7 @@ def test_arguments(module, example, says):
         pt.export(module, example)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_scripted_module():
     with pytest.raises(ArgumentError, match="TorchScript"):
         pt.export(torch.jit.trace(nn.Linear(N, H), torch.zeros(T, N)), torch.zeros(T, N))

@@ -8,6 +8,7 @@ import torch
 from source_answers import error, noise
 from torch import nn
 
+import penstock
 import penstock.torch as pt
 from penstock.errors import UnsupportedError
 
@@ -68,6 +69,18 @@ def test_step_form(rows):
     model = check(net, (torch.zeros(*rows, N), (torch.zeros(*rows, H), torch.zeros(*rows, H))), wanted)
     assert [layer.kind for layer in model.layers] == ["lstm", "linear"]
     assert "state inputs are the stream's state" in model.notes[0]
+
+
+def test_a_stream_steps_as_the_source_does():
+    """From the zeros of reset(), and from a state of the caller's."""
+    net, x = Step(), noise(6, N)
+    program = pt.export(net, (torch.zeros(N), net.cell.reset())).compile("f32", progress=False)
+    begin = torch.randn(H), torch.randn(H)
+    with penstock.Engine(program) as engine:
+        zero, other = engine.stream(), engine.stream(h0=begin[0].numpy(), c0=begin[1].numpy())
+        for stream, state in ((zero, net.cell.reset()), (other, begin)):
+            wanted = streamed(net, x, tuple(value.double() for value in state))
+            assert error(np.stack([stream.step(row) for row in x]), wanted) < 1e-5
 
 
 @pytest.mark.parametrize("kind", [nn.LSTMCell, pt.nn.LSTMCell])

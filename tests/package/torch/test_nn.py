@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -39,6 +40,7 @@ ARGUMENTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @given(arguments=ARGUMENTS, states=st.booleans(), batch=st.integers(0, 3))
 def test_lstm_is_torchs_with_the_output_alone(arguments, states, batch):
     module, plain = pt.nn.LSTM(3, 4, **arguments), nn.LSTM(3, 4, **arguments)
@@ -268,6 +270,16 @@ def test_init_state_is_copied():
     h.zero_()
     module.reset()
     assert torch.equal(module(x), answer)
+
+
+def test_torch_export_sees_the_state_change():
+    """Of a module that has been called, so that its buffers have a size."""
+    net = nn.Sequential(pt.nn.RecurrentStateLSTM(3, 4))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net(torch.randn(2, 3))
+        program = torch.export.export(net, (torch.randn(2, 3),)).run_decompositions({})
+    assert set(program.graph_signature.buffers_to_mutate.values()) == {"0.h", "0.c"}
 
 
 def test_no_direction_but_forward():
