@@ -43,6 +43,7 @@ pst_status psti_safetensors_parse(const unsigned char *bytes, size_t n, psti_che
 /* The layers found, before they are made into a model: what pst_model_create takes, and each tensor's origin. */
 typedef struct {
     size_t count;
+    int readout; /* PSTI_READOUT_...; a bare state_dict does not say */
     const pst_layer **layers;
     const char *const **names;
 } psti_found;
