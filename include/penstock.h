@@ -222,6 +222,9 @@ PST_API pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_l
 /* The tensor of that name (pst_tensor) of a layer, as the model holds it: PST_F32. What *out points to lives as long as
  * the model. PST_E_EMPTY: absent, zeros; PST_E_ARGUMENT: the kind has no such tensor. Allocates nothing. */
 PST_API pst_status pst_model_get_tensor(const pst_model *m, uint32_t layer, const char *name, pst_tensor *out);
+/* Writes a .safetensors checkpoint with a layer graph, tensors F32, as pst_program_save does. Reading it gives the same
+ * model bit for bit; the same model gives the same bytes. */
+PST_API pst_status pst_model_save(const pst_model *m, const char *path);
 PST_API void pst_model_free(pst_model *m);
 
 /* The reference: the model in float64, slow and obvious, from its fp32 weights. x is [sequences, steps, inputs], y is

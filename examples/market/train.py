@@ -1,8 +1,9 @@
 """Trains the market example: an LSTM that reads one daily return of the S&P 500 a step and forecasts the size of the
-next one. Needs requirements/market.txt; downloads nothing, the returns are part of the package arch.
+next one. Needs the packages of requirements/market.txt and penstock; downloads nothing.
 
-    train.py               trains, writes the four files beside this script, prints the table of errors
+    train.py               trains, writes three files beside this script, prints the table of errors
     train.py --evaluate    prints the table for the model that is already there
+    ... --returns          makes returns.csv anew from the closing prices in the package arch
     ... --spread           also trains seeds 1 to 4 and prints how far their errors spread
     ... --paste            also puts what was printed between the markers in README.md
 """
@@ -13,10 +14,9 @@ import pathlib
 import platform
 import sys
 
-import arch
 import numpy as np
+import penstock.torch
 import torch
-from arch.data import sp500
 from safetensors.torch import load_file, save_file
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -29,19 +29,27 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 class LSTM(torch.nn.Module):
     def __init__(self, num_layers, input_size, hidden_size, output_size):
         super().__init__()
-        self.lstm = torch.nn.LSTM(input_size, hidden_size, num_layers=num_layers)
+        self.lstm = penstock.torch.nn.LSTM(input_size, hidden_size, num_layers=num_layers)
         self.fc = torch.nn.Linear(hidden_size, output_size)
 
     def forward(self, x):
-        x, _ = self.lstm(x)
-        return self.fc(x)
+        return self.fc(self.lstm(x))
 
 
-def series():
-    """Dates, and returns in percent (float32): 100 log(close / the close before)."""
+def make_series(path):
+    """Writes returns.csv: dates, and returns in percent (float32): 100 log(close / the close before)."""
+    from arch.data import sp500
+
     close = sp500.load()["Close"]
     returns = 100 * np.log(close / close.shift(1)).iloc[1:]
-    return [str(d.date()) for d in returns.index], returns.to_numpy().astype(np.float32)
+    with open(path, "w", encoding="ascii") as out:
+        out.writelines(f"{d.date()},{r:.9g}\n" for d, r in zip(returns.index, returns.astype(np.float32), strict=True))
+
+
+def series(path):
+    """Dates, and returns in percent, float32; 9 digits are all of a float32."""
+    rows = [line.split(",") for line in path.read_text(encoding="ascii").splitlines()]
+    return [date for date, _ in rows], np.array([float(value) for _, value in rows], np.float32)
 
 
 def features(returns):
@@ -54,7 +62,7 @@ def quasi(log_size, size):
     return (log_size + size * torch.exp(-log_size)).mean()
 
 
-def train(x, size, years, seed):
+def train(x, size, years, seed, steps=STEPS):
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -65,7 +73,7 @@ def train(x, size, years, seed):
     trained = int((years <= LAST_TRAINED).sum())
     checked = torch.tensor((years > LAST_TRAINED) & (years <= LAST_CHECKED))
     best, kept = float("inf"), None
-    for step in range(1, STEPS + 1):
+    for step in range(1, steps + 1):
         starts = torch.randint(0, trained - WINDOW, (BATCH,), generator=picker)
         window = torch.stack([x[s : s + WINDOW] for s in starts], 1)
         target = torch.stack([size[s : s + WINDOW] for s in starts], 1)
@@ -159,10 +167,14 @@ def main():
     parser.add_argument("--spread", action="store_true", help="train seeds 1 to 4 too and print their errors' range")
     parser.add_argument("--paste", action="store_true", help="put what was printed into README.md")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=pathlib.Path, default=HERE, help="where the four files are")
+    parser.add_argument("--steps", type=int, default=STEPS, help="how long to train")
+    parser.add_argument("--returns", action="store_true", help="make returns.csv anew; needs the package arch")
+    parser.add_argument("--folder", type=pathlib.Path, default=HERE, help="where to write, and to read the model from")
     options = parser.parse_args()
 
-    dates, returns = series()
+    if options.returns:
+        make_series(HERE / "returns.csv")
+    dates, returns = series(HERE / "returns.csv")
     x = features(returns[:-1])  # the last day has no next one
     size = np.abs(returns[1:])
     years = np.array([int(d[:4]) for d in dates[1:]])  # a forecast belongs to the year of the day it is for
@@ -170,12 +182,10 @@ def main():
     if options.evaluate:
         state = load_file(options.folder / "market.safetensors")
     else:
-        state = train(x, size, years, options.seed)
+        state = train(x, size, years, options.seed, options.steps)
         save_file(state, options.folder / "market.safetensors")
         np.save(options.folder / "inputs.npy", x)
         np.save(options.folder / "expected.npy", exact(state, x))
-        with open(options.folder / "returns.csv", "w", encoding="ascii") as out:
-            out.writelines(f"{d},{r:.9g}\n" for d, r in zip(dates, returns, strict=True))
 
     y = exact(state, x)
     text = table(returns, years, y) + "\n\n" + resampled(returns, years, y)
@@ -186,7 +196,7 @@ def main():
     text += (
         f"\n\nPercent. {(years > LAST_CHECKED).sum()} days held back, {(years <= LAST_TRAINED).sum()} trained on. "
         f"Printed by `train.py` on {datetime.date.today()}: Python {platform.python_version()}, "
-        f"torch {torch.__version__}, arch {arch.__version__}, numpy {np.__version__}."
+        f"torch {torch.__version__}, numpy {np.__version__}."
     )
     print(text)
     if options.paste:

@@ -118,8 +118,10 @@ static PyObject *gate_close(PyObject *self, PyObject *unused) {
         return NULL;
     pst_engine *engine = gate->engine;
     gate->engine = NULL;
-    Py_BEGIN_ALLOW_THREADS pst_engine_close(engine);
-    Py_END_ALLOW_THREADS gate_leave(gate);
+    PyThreadState *thread = PyEval_SaveThread();
+    pst_engine_close(engine);
+    PyEval_RestoreThread(thread);
+    gate_leave(gate);
     Py_RETURN_NONE;
 }
 

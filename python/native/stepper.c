@@ -21,22 +21,54 @@ int stepper_check(stepper_object *s) {
     return misuse(gate->state, "stream closed");
 }
 
-int stepper_step(stepper_object *s, const float *x, float *y, int release_gil) {
+/* A call of the library on a stream, and its arguments. */
+typedef struct call call;
+struct call {
+    pst_status (*make)(pst_stream *stream, const stepper_object *s, call *c);
+    const float *x;
+    float *y;
+    uint32_t units, left;
+};
+
+static pst_status make_step(pst_stream *stream, const stepper_object *s, call *c) {
+    return pst_step(stream, c->x, (size_t)s->inputs, c->y, (size_t)s->outputs);
+}
+
+static pst_status make_settle(pst_stream *stream, const stepper_object *s, call *c) {
+    (void)s;
+    return pst_settle(stream, c->units, &c->left);
+}
+
+static pst_status make_warm(pst_stream *stream, const stepper_object *s, call *c) {
+    (void)s;
+    (void)c;
+    return pst_warm(stream);
+}
+
+/* Makes the call, with or without the GIL: 0, or -1 with the error set. Without it, another thread may close the stream
+ * meanwhile, which is then only doomed. */
+static int make(stepper_object *s, int release_gil, call *c) {
     if (stepper_check(s))
         return -1;
-    pst_status status;
-    if (release_gil) {
-        if (gate_enter(s->gate))
-            return -1;
-        Py_BEGIN_ALLOW_THREADS status = pst_step(s->stream, x, (size_t)s->inputs, y, (size_t)s->outputs);
-        Py_END_ALLOW_THREADS
-            /* raised before others may fail on this thread, closing the doomed for example */
-            int raised = status ? raise_status(s->gate->state, status) : 0;
-        gate_leave(s->gate);
-        return raised;
+    pst_stream *stream = s->stream;
+    if (!release_gil) {
+        pst_status status = c->make(stream, s, c);
+        return status ? raise_status(s->gate->state, status) : 0;
     }
-    status = pst_step(s->stream, x, (size_t)s->inputs, y, (size_t)s->outputs);
-    return status ? raise_status(s->gate->state, status) : 0;
+    if (gate_enter(s->gate))
+        return -1;
+    PyThreadState *thread = PyEval_SaveThread();
+    pst_status status = c->make(stream, s, c);
+    PyEval_RestoreThread(thread);
+    /* raised before what is doomed is closed: that, too, may fail on this thread */
+    int raised = status ? raise_status(s->gate->state, status) : 0;
+    gate_leave(s->gate);
+    return raised;
+}
+
+int stepper_step(stepper_object *s, const float *x, float *y, int release_gil) {
+    call c = {.make = make_step, .x = x, .y = y};
+    return make(s, release_gil, &c);
 }
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------
@@ -129,35 +161,23 @@ static PyObject *stepper_settle(PyObject *self, PyObject *const *args, Py_ssize_
         misuse(s->gate->state, "units");
         return NULL;
     }
-    uint32_t most = units > UINT32_MAX ? UINT32_MAX : (uint32_t)units, left = 0;
+    call c = {.make = make_settle, .units = units > UINT32_MAX ? UINT32_MAX : (uint32_t)units};
     int release_gil = release_wanted(s, places[1]);
-    if (release_gil < 0 || stepper_check(s))
+    if (release_gil < 0 || make(s, release_gil, &c))
         return NULL;
-    pst_status status;
-    int raised;
-    if (release_gil) {
-        if (gate_enter(s->gate))
-            return NULL;
-        Py_BEGIN_ALLOW_THREADS status = pst_settle(s->stream, most, &left);
-        Py_END_ALLOW_THREADS raised = status ? raise_status(s->gate->state, status) : 0;
-        gate_leave(s->gate);
-    } else {
-        status = pst_settle(s->stream, most, &left);
-        raised = status ? raise_status(s->gate->state, status) : 0;
-    }
-    return raised ? NULL : PyLong_FromUnsignedLong(left);
+    return PyLong_FromUnsignedLong(c.left);
 }
 
-static PyObject *stepper_warm(PyObject *self, PyObject *unused) {
+static PyObject *stepper_warm(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+    static const char *const names[] = {"release_gil"};
     stepper_object *s = (stepper_object *)self;
-    (void)unused;
-    if (stepper_check(s))
+    PyObject *place;
+    if (sort_arguments("warm", names, 1, 0, args, nargs, kwnames, &place))
         return NULL;
-    pst_status status = pst_warm(s->stream);
-    if (status) {
-        raise_status(s->gate->state, status);
+    call c = {.make = make_warm};
+    int release_gil = release_wanted(s, place);
+    if (release_gil < 0 || make(s, release_gil, &c))
         return NULL;
-    }
     Py_RETURN_NONE;
 }
 
@@ -231,7 +251,7 @@ static PyObject *stepper_address(PyObject *self, void *unused) {
     stepper_object *s = (stepper_object *)self;
     (void)unused;
     if (!s->stream || !s->gate->engine) {
-        stepper_check(s);
+        misuse(s->gate->state, s->gate->engine ? "stream closed" : "closed");
         return NULL;
     }
     return PyLong_FromVoidPtr(s->stream);
@@ -284,10 +304,10 @@ static PyMethodDef methods[] = {
      "settle($self, /, units=0, release_gil=None)\n--\n\n"
      "Does now what the next step would have to do first: at most `units` units of it (0: all). Returns how many are\n"
      "still owing. Never needed for the result."},
-    {"warm", stepper_warm, METH_NOARGS,
-     "warm($self, /)\n--\n\n"
+    {"warm", FAST(stepper_warm), METH_FASTCALL | METH_KEYWORDS,
+     "warm($self, /, release_gil=None)\n--\n\n"
      "Brings code and data of a step into the caches and wakes the vector units; changes no state. For use shortly\n"
-     "before a step after a long pause. Holds the GIL."},
+     "before a step after a long pause; takes about as long as a step and its settle."},
     {"close", stepper_close, METH_NOARGS,
      "close($self, /)\n--\n\n"
      "Ends the stream; what is called later raises ClosedError. Twice is no error. While another thread runs on the\n"

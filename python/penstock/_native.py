@@ -5,31 +5,34 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import operator
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from penstock import _library, arrays, errors  # type: ignore[attr-defined]
+from penstock import _library, arrays, errors
 
 ffi: Any = _library.ffi
 lib: Any = _library.lib
 
 
-def _load_step() -> Any:
-    name = "penstock._step"
-    path = _library.__file__
+def _load(name: str, path: str) -> None:
+    """Makes a module that stands in another one's file importable."""
     loader = importlib.machinery.ExtensionFileLoader(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     loader.exec_module(module)
-    return module
+    sys.modules[name] = module
 
 
-_step: Any = _load_step()
+_load("penstock._step", str(_library.__file__))
+
+from penstock._step import Gate as Gate  # noqa: E402
+from penstock._step import Stepper as Stepper  # noqa: E402
+from penstock._step import hooks  # noqa: E402
 
 _CLASSES: dict[int, type[errors.Error]] = {
     lib.PST_E_ARGUMENT: errors.ArgumentError,
@@ -101,12 +104,51 @@ def misuse(what: str) -> NoReturn:
     raise AssertionError(what)
 
 
-def path_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A path as the C library takes it."""
-    encoded = os.fsencode(path)
+def c_text(name: str, value: str) -> Any:
+    """A str as the C library takes it, owned by the caller; `name` is what an error calls it."""
+    if not isinstance(value, str):
+        raise errors.ArgumentError(f"{name}: expected a str, found {type(value).__qualname__}", item=name)
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        encoded = b"\0"
     if b"\0" in encoded:
-        raise errors.ArgumentError(f"path: {path!r} has a zero character", item="path")
+        raise errors.ArgumentError(f"{name}: {value!r} has a character that no name has", item=name)
+    return ffi.new("char[]", encoded)
+
+
+def c_path(path: str | os.PathLike[str]) -> bytes:
+    """A path as the C library takes it."""
+    try:
+        encoded = os.fsencode(path)
+    except TypeError:
+        raise errors.ArgumentError(f"path: expected a path, found {type(path).__qualname__}", item="path") from None
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise errors.ArgumentError(f"path: {path!r} has a character that no path has", item="path")
     return encoded
+
+
+def c_bytes(name: str, value: bytes) -> Any:
+    """Bytes, or whatever else has a buffer of them, as the C library takes them; not copied."""
+    try:
+        return ffi.from_buffer(value)
+    except (TypeError, ValueError, BufferError) as problem:
+        raise errors.ArgumentError(f"{name}: expected bytes, found {type(value).__qualname__}", item=name) from problem
+
+
+def whole(name: str, value: SupportsIndex, most: int = 2**32 - 1, least: int = 0) -> int:
+    """A whole number in [least, most]."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if not least <= number <= most:
+        raise errors.ArgumentError(
+            f"{name}: expected a whole number from {least} to {most}, found {value!r}", item=name
+        )
+    return number
 
 
 def version() -> str:
@@ -121,6 +163,4 @@ def levels() -> tuple[str, ...]:
     return tuple(str(text(names[0][i])) for i in range(count[0]))
 
 
-Gate: Any = _step.Gate
-Stepper: Any = _step.Stepper
-_step.hooks(fail, arrays.refuse, misuse, np.empty, np.dtype(np.float32), np.ndarray)
+hooks(fail, arrays.refuse, misuse, np.empty, np.dtype(np.float32), np.ndarray)

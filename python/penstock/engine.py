@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from penstock import arrays
-from penstock._native import Gate, check, ffi, lib, struct, text
+from penstock._native import Gate, c_text, check, ffi, lib, struct, text, whole
 from penstock.errors import ArgumentError
 from penstock.program import Program
 from penstock.stream import Stream
@@ -64,14 +64,8 @@ class BoundCaller:
             self._engine.unbind_caller()
 
 
-def _number(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
-        raise ArgumentError(f"{name}: expected a whole number from 0 to 4294967295, found {value!r}", item=name)
-    return value
-
-
 def _choice(name: str, value: str, table: dict[str, int]) -> int:
-    if value not in table:
+    if not isinstance(value, str) or value not in table:
         raise ArgumentError(f"{name}: expected one of {', '.join(table)}, found {value!r}", item=name)
     return table[value]
 
@@ -116,20 +110,18 @@ class Engine:
         if not isinstance(program, Program):
             raise ArgumentError(f"program: expected a Program, found {type(program).__qualname__}", item="program")
         options = struct("pst_engine_options")
-        options.cores = _number("cores", cores)
-        if options.cores < 1:
-            raise ArgumentError("cores: expected at least 1, found 0", item="cores")
+        options.cores = whole("cores", cores, least=1)
         listed = None
         if cpus is not None:
             if len(cpus) != cores:
                 raise ArgumentError(f"cpus: expected {cores} numbers, one a core, found {len(cpus)}", item="cpus")
-            listed = ffi.new("uint32_t[]", [_number("cpus", cpu) for cpu in cpus])
+            listed = ffi.new("uint32_t[]", [whole("cpus", cpu) for cpu in cpus])
             options.cpus = listed
         options.caller = _choice("caller", caller, _CALLER)
         options.idle = _choice("idle", idle, _IDLE)
-        options.spin_us = _number("spin_us", spin_us)
-        options.deadline_us = _number("deadline_us", deadline_us)
-        named = ffi.new("char[]", level.encode()) if level is not None else ffi.NULL
+        options.spin_us = whole("spin_us", spin_us)
+        options.deadline_us = whole("deadline_us", deadline_us)
+        named = c_text("level", level) if level is not None else ffi.NULL
         options.level = named
         options.flags = (
             (0 if huge_pages else lib.PST_ENGINE_NO_HUGE_PAGES)

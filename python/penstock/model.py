@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock import arrays
-from penstock._native import check, ffi, lib, path_bytes, struct, text
+from penstock._native import c_bytes, c_path, c_text, check, ffi, lib, struct, text
 from penstock.errors import ArgumentError, ClosedError
 from penstock.importing import chain
 
@@ -60,8 +60,8 @@ class _Keeper:
     def struct(self, name: str) -> Any:
         return self.keep(struct(name))
 
-    def text(self, value: str) -> Any:
-        return self.keep(ffi.new("char[]", value.encode()))
+    def text(self, name: str, value: str) -> Any:
+        return self.keep(c_text(name, value))
 
     def pointers(self, kind: str, values: Sequence[Any]) -> Any:
         return self.keep(ffi.new(f"const {kind} *[]", list(values)))
@@ -74,7 +74,7 @@ class _Keeper:
             )
         array = self.keep(np.ascontiguousarray(found, dtype=found.dtype.newbyteorder("=")))
         tensor = self.struct("pst_tensor")
-        tensor.name = self.text(name)
+        tensor.name = self.text("name", name)
         tensor.dtype = _DTYPES[array.dtype.name]
         tensor.rank = found.ndim
         tensor.shape = self.keep(ffi.new("uint64_t[]", list(found.shape)))
@@ -83,7 +83,7 @@ class _Keeper:
 
     def attribute(self, name: str, value: float) -> Any:
         attribute = self.struct("pst_attribute")
-        attribute.name = self.text(name)
+        attribute.name = self.text("name", name)
         attribute.value = value
         return attribute
 
@@ -98,7 +98,7 @@ class _Keeper:
                 kind = "linear"
             case chain.Activation():
                 kind, settings = "activation", {"alpha": given.alpha, "beta": given.beta}
-                layer.function = self.text(given.function)
+                layer.function = self.text("function", given.function)
             case chain.Softmax():
                 kind = "softmax"
             case _:
@@ -106,7 +106,7 @@ class _Keeper:
                     f"layers: expected Lstm, Linear, Activation or Softmax, found {type(given).__qualname__}",
                     item="layers",
                 )
-        layer.kind = self.text(kind)
+        layer.kind = self.text("kind", kind)
         tensors = [(name, getattr(given, name)) for name in _TENSORS[kind]]
         there = [self.tensor(given.where, name, value) for name, value in tensors if value is not None]
         layer.tensors, layer.tensor_count = self.pointers("pst_tensor", there), len(there)
@@ -186,7 +186,7 @@ class Model:
         keeper = _Keeper()
         made = [keeper.layer(layer) for layer in layers]
         options, out = keeper.struct("pst_model_options"), ffi.new("pst_model **")
-        options.readout = keeper.text(readout)
+        options.readout = keeper.text("readout", readout)
         check(lib.pst_model_create(keeper.pointers("pst_layer", made), len(made), options, out))
         return cls(out[0], notes)
 
@@ -199,14 +199,20 @@ class Model:
 
         Reads the whole file, without the GIL. Raises FileError, CorruptError, UnsupportedError, ShapeError ..."""
         options, out = struct("pst_read_options"), ffi.new("pst_model **")
-        kept = ffi.new("char[]", prefix.encode()) if prefix is not None else ffi.NULL
+        kept = c_text("prefix", prefix) if prefix is not None else ffi.NULL
         options.prefix = kept
         if isinstance(source, bytes | bytearray | memoryview):
-            held = ffi.from_buffer(source)
+            held = c_bytes("source", source)
             check(lib.pst_model_read_memory(held, len(held), options, out))
         else:
-            check(lib.pst_model_read(path_bytes(source), options, out))
+            check(lib.pst_model_read(c_path(source), options, out))
         return cls(out[0])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a .safetensors checkpoint with the layer graph in its metadata, float32, which Model.read and the C
+        tools read: the same model bit for bit, but for `notes`. To a temporary name in the same folder, then renamed;
+        without the GIL."""
+        check(lib.pst_model_save(self.handle(), c_path(path)))
 
     # ---- what it is ----
 

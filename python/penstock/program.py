@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
+
+import numpy as np
 
 from penstock import arrays
-from penstock._native import check, ffi, lib, path_bytes, struct, text
+from penstock._native import c_bytes, c_path, c_text, check, ffi, lib, struct, text, whole
 from penstock.errors import ArgumentError, ClosedError, EmptyError
 from penstock.model import LayerInfo, Model, Readout, layer_infos, readout_of
 
@@ -87,15 +89,15 @@ class Program:
         unknown version raises CorruptError or UnsupportedError."""
         out = ffi.new("pst_program **")
         if isinstance(source, bytes | bytearray | memoryview):
-            held = ffi.from_buffer(source)
+            held = c_bytes("source", source)
             check(lib.pst_program_open_memory(held, len(held), out))
         else:
-            check(lib.pst_program_open(path_bytes(source), out))
+            check(lib.pst_program_open(c_path(source), out))
         return cls(out[0])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a .pstk file: to a temporary name in the same folder, then renamed. Without the GIL."""
-        check(lib.pst_program_save(self.handle(), path_bytes(path)))
+        check(lib.pst_program_save(self.handle(), c_path(path)))
 
     def handle(self) -> Any:
         """The pst_program; not for users. Who holds what this returns keeps the program alive across close()."""
@@ -189,7 +191,7 @@ class _Report:
 def _keep(kind: Any, value: BaseException, traceback: TracebackType | None) -> None:
     """Called by cffi with what the callback raised, wherever in it; it then answers 1, which cancels."""
     if traceback is not None and (user := traceback.tb_frame.f_locals.get("user")) is not None:
-        ffi.from_handle(user).raised = value
+        ffi.from_handle(user).raised = value.with_traceback(traceback)
 
 
 @ffi.def_extern(error=1, onerror=_keep)  # type: ignore[untyped-decorator]
@@ -197,18 +199,24 @@ def penstock_progress(user: Any, done: float, stage: Any) -> int:
     return int(ffi.from_handle(user)(done, text(stage) or ""))
 
 
-def _bar(done: float, stage: str) -> None:
-    """A bar of 30 places on stderr, which is a terminal."""
-    width = 30
-    filled = round(done * width)
-    sys.stderr.write(f"\r{'#' * filled}{'.' * (width - filled)} {100 * done:3.0f} % {stage:<30.30}")
-    sys.stderr.flush()
+class _Bar:
+    """A bar of 30 places on a terminal, written when it would look different."""
 
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._shown = ""
 
-def _whole(name: str, value: int, most: int) -> int:
-    if not isinstance(value, int) or not 0 <= value <= most:
-        raise ArgumentError(f"{name}: expected a whole number from 0 to {most}, found {value!r}", item=name)
-    return value
+    def __call__(self, done: float, stage: str) -> None:
+        filled = round(30 * done)
+        text = f"\r{'#' * filled}{'.' * (30 - filled)} {100 * done:3.0f} % {stage:<30.30}"
+        if text != self._shown:
+            self._shown = text
+            self._terminal.write(text)
+            self._terminal.flush()
+
+    def clear(self) -> None:
+        self._terminal.write("\r\x1b[K")
+        self._terminal.flush()
 
 
 def compile_model(
@@ -226,7 +234,7 @@ def compile_model(
 ) -> Program:
     """Model.compile, which has the description."""
     options = struct("pst_compile_options")
-    kept = [ffi.new("char[]", format.encode()), ffi.new("char[]", level.encode()) if level is not None else ffi.NULL]
+    kept = [c_text("format", format), c_text("level", level) if level is not None else ffi.NULL]
     options.format, options.level = kept
     if calibrate is not None:
         x = arrays.sequences("calibrate", calibrate, model.inputs)
@@ -234,14 +242,14 @@ def compile_model(
         options.calibration, options.sequences, options.steps = kept[-1], x.shape[0], x.shape[1]
     for name, value in (("tolerance", tolerance), ("tolerance_abs", tolerance_abs)):
         if value is not None:
-            if not value > 0:
+            if not isinstance(value, int | float | np.number) or not value > 0:
                 raise ArgumentError(f"{name}: expected a positive number or None, found {value!r}", item=name)
             setattr(options, name, value)
-    options.seed = _whole("seed", seed, 2**64 - 1)
-    options.certificate_steps = _whole("certificate_steps", certificate_steps, 2**64 - 1)
+    options.seed = whole("seed", seed, 2**64 - 1)
+    options.certificate_steps = whole("certificate_steps", certificate_steps, 2**64 - 1)
     options.flags = 0 if certify else lib.PST_COMPILE_UNCERTIFIED
-    bar = progress is True and sys.stderr is not None and sys.stderr.isatty()
-    report = _Report(progress if callable(progress) else _bar if bar else None)
+    bar = _Bar(sys.stderr) if progress is True and sys.stderr is not None and sys.stderr.isatty() else None
+    report = _Report(progress if callable(progress) else bar)
     user = ffi.new_handle(report)
     options.progress, options.user = lib.penstock_progress, user
     out = ffi.new("pst_program **")
@@ -249,10 +257,11 @@ def compile_model(
         status = lib.pst_compile(model.handle(), options, out)
     finally:
         if bar:
-            sys.stderr.write("\r\x1b[K")
-    if report.raised is not None:
+            bar.clear()
+    raised, report.raised = report.raised, None  # its frames hold the report
+    if raised is not None:
         if status == 0:
             lib.pst_program_free(out[0])
-        raise report.raised
+        raise raised
     check(status)
     return Program(out[0])

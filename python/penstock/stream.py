@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock import arrays
-from penstock._native import Stepper, check, ffi, lib
+from penstock._native import Gate, Stepper, c_bytes, check, ffi, lib
 
 if TYPE_CHECKING:
     from penstock.engine import Engine
 
 
-class Stream(Stepper):  # type: ignore[misc]
+class Stream(Stepper):
     """Made by Engine.stream. Driven by one thread at a time, together with all streams of its engine. A context
     manager.
 
@@ -23,8 +23,8 @@ class Stream(Stepper):  # type: ignore[misc]
     __slots__ = ("_engine", "__weakref__")
     _engine: Engine
 
-    def __new__(cls, gate: Any, address: int, engine: Engine, release_gil: bool) -> Stream:
-        self: Stream = Stepper.__new__(cls, gate, address, engine.program.inputs, engine.program.outputs, release_gil)
+    def __new__(cls, gate: Gate, address: int, engine: Engine, release_gil: bool) -> Stream:
+        self = Stepper.__new__(cls, gate, address, engine.program.inputs, engine.program.outputs, release_gil)
         self._engine = engine
         return self
 
@@ -50,13 +50,9 @@ class Stream(Stepper):  # type: ignore[misc]
         if given.shape[0] != steps:
             arrays.wrong_shape("out", f"[{steps}, {self.outputs}]", np.shape(y))
         arrays.apart("x", taken, "out", given)
-        if steps:
-            with self._gate:
-                check(
-                    lib.pst_run(
-                        self._pointer(), ffi.from_buffer("float[]", taken), steps, ffi.from_buffer("float[]", given)
-                    )
-                )
+        pointers = ffi.from_buffer("float[]", taken), ffi.from_buffer("float[]", given)
+        with self._gate:
+            check(lib.pst_run(self._pointer(), pointers[0], steps, pointers[1]))
         return y
 
     def reset(self) -> None:
@@ -74,7 +70,7 @@ class Stream(Stepper):  # type: ignore[misc]
 
     def restore(self, state: bytes) -> None:
         """Puts the stream into a saved state. MismatchError: saved under another program; CorruptError: altered."""
-        held = ffi.from_buffer(state)
+        held = c_bytes("state", state)
         with self._gate:
             check(lib.pst_stream_restore(self._pointer(), held, len(held)))
 

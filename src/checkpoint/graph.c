@@ -7,8 +7,6 @@
 #include "checkpoint/checkpoint.h"
 #include "model/model.h"
 
-#define PSTI_GRAPH_VERSION 1
-
 static pst_status fail_graph(const psti_checkpoint *c, pst_status status, psti_where where, const char *text) {
     where.file = c->file;
     where.item = "penstock.graph";

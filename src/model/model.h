@@ -88,6 +88,7 @@ typedef struct {
 
 extern const psti_kind *const psti_kinds[PSTI_KINDS];
 extern const char *const psti_activation_names[PSTI_ACTIVATIONS];
+extern const char *const psti_attribute_names[2]; /* alpha, beta */
 extern const char *const psti_readout_names[PSTI_READOUTS];
 
 /* The kind (activation function, readout) of that name, or -1. */
@@ -96,6 +97,8 @@ int psti_activation_find(const char *name);
 int psti_readout_find(const char *name);
 /* The index of the tensor of that name that layers of a kind may have, or -1. */
 int psti_kind_tensor(const psti_kind *kind, const char *name);
+/* Whether an activation function takes attribute `which`: 0 alpha, 1 beta. */
+int psti_activation_takes(int function, int which);
 
 /* pst_model_create, with the origin of the tensors for its messages (NULL: the caller's memory). */
 pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,

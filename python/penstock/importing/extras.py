@@ -11,8 +11,10 @@ from penstock.errors import MissingExtraError
 def need(module: str, extra: str, user: str | None = None) -> ModuleType:
     """The module `module` (a package of the extra `extra` of Penstock), imported.
 
-    user: who needs it, for the error; None: "penstock." and the extra's name. Raises MissingExtraError where the package
-    is not installed; a package that is there and fails to import raises what it raises."""
+    user: who needs it, for the error; None: "penstock." and the name of the extra.
+
+    Raises MissingExtraError where the package is not installed; one that is there and fails to import raises what it
+    raises."""
     package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
