@@ -12,7 +12,7 @@ from mutations import mutate
 from penstock import errors, nam
 from penstock.importing import independent
 
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def made(layers=1, inputs=1, units=4, outputs=1, seed=5, rate=48000, **config):

@@ -13,7 +13,7 @@ from penstock import errors, rtneural
 from penstock.importing import independent
 from penstock.rtneural import layers as layers_dialect
 
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 picker = np.random.default_rng(17)
 
 
@@ -224,6 +224,12 @@ def test_gains(in_gain, out_gain, write):
     x = noise(1)
     model = rtneural.load(write(content))
     assert close(model, x, last * (run_lstm(L1, first * x) @ W1.T + B1)) and len(model.layers) == 2
+
+
+def test_a_gain_of_90_db_less_is_silence(write):
+    """As AIDA-X has it."""
+    assert not rtneural.load(write(small(out_gain=-90))).reference(noise(1)).any()
+    assert rtneural.load(write(small(out_gain=-89))).reference(noise(1)).all()
 
 
 def test_in_gain_is_of_the_signal_not_of_the_knobs(write):
