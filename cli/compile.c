@@ -42,7 +42,7 @@ static bool check_format(const char *format) {
     o.flags = PST_COMPILE_UNCERTIFIED;
     pst_model *model = NULL;
     pst_program *program = NULL;
-    bool good = pst_model_create(layers, 1, &model) == PST_OK && pst_compile(model, &o, &program) == PST_OK;
+    bool good = pst_model_create(layers, 1, NULL, &model) == PST_OK && pst_compile(model, &o, &program) == PST_OK;
     if (!good) {
         pst_error e;
         PST_INIT(e);

@@ -73,6 +73,7 @@ static int print_text(const char *path, const subject *s, const pst_info *info, 
         printf("%s: checkpoint\n", path);
     printf("inputs %s, outputs %s, parameters %s\n", cli_grouped(info->inputs), cli_grouped(info->outputs),
            cli_grouped(info->parameters));
+    printf("readout %s\n", info->readout);
     if (s->program)
         printf("%s bytes read by respond, %s by settle, %s of them padding; a saved state has %s\n",
                cli_grouped(info->critical_bytes), cli_grouped(info->settle_bytes), cli_grouped(info->padding_bytes),

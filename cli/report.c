@@ -91,6 +91,7 @@ void cli_report_info_json(const pst_info *info) {
     cli_json_whole("inputs", info->inputs);
     cli_json_whole("outputs", info->outputs);
     cli_json_whole("parameters", info->parameters);
+    cli_json_string("readout", info->readout);
     if (!info->format)
         return;
     cli_json_whole("critical_bytes", info->critical_bytes);

@@ -83,7 +83,7 @@ enum {
     PST_E_FORKED,      /* the engine belongs to the parent process */
     PST_E_CANCELLED,   /* the progress callback asked to stop */
     PST_E_FULL,        /* reserved for queues */
-    PST_E_EMPTY,       /* there is none: a certificate; reserved for queues */
+    PST_E_EMPTY,       /* there is none: a certificate, a tensor; reserved for queues */
     PST_E_LATE         /* a core of the engine has not answered within the deadline, or has not caught up since */
 };
 
@@ -165,6 +165,14 @@ typedef struct {
     const char *prefix;
 } pst_read_options;
 
+/* readout: what the source that the model comes from gave: "all" (NULL too), its output at every step; or "last", only
+ * that of the last step (y[:, -1], return_sequences=False): after T steps from reset, y is its answer to T inputs. A
+ * record that changes no number: every step answers. Any other: PST_E_UNSUPPORTED. */
+typedef struct {
+    size_t size;
+    const char *readout;
+} pst_model_options;
+
 /* What a model or program is made of. */
 typedef struct {
     size_t size;
@@ -177,7 +185,8 @@ typedef struct {
     uint64_t state_bytes;    /* of pst_stream_save; programs only, else 0 */
     uint64_t padding_bytes;  /* of the weights above, how many are padding; programs only, else 0 */
     uint64_t hash;           /* of the program's file content without its certificate; programs only, else 0 */
-    const char *format; /* name of the format compiled for; programs only, else NULL. Lives as long as the object */
+    const char *format;  /* name of the format compiled for; programs only, else NULL. Lives as long as the object */
+    const char *readout; /* "all" or "last", of pst_model_options or the checkpoint. Lives as long as the object */
 } pst_info;
 
 /* What one layer is. Strings live as long as the object asked. Encodings are those of the program; NULL in models. */
@@ -196,8 +205,9 @@ typedef struct {
 
 /* Builds a model from layers in memory, in the data's order. Copies everything. Checks shapes, that each layer's
  * inputs are the outputs of the one below, and that every value is finite and at most 2^40 in magnitude. Errors name
- * layer and tensor: "layer 1 (lstm), weight_ih". */
-PST_API pst_status pst_model_create(const pst_layer *const *layers, size_t count, pst_model **out);
+ * layer and tensor: "layer 1 (lstm), weight_ih". o may be NULL. */
+PST_API pst_status pst_model_create(const pst_layer *const *layers, size_t count, const pst_model_options *o,
+                                    pst_model **out);
 
 /* Reads a .safetensors checkpoint: either one with Penstock's layer graph in its metadata (docs/format.md), or a bare
  * state_dict of an LSTM stack and Linear (lstm.weight_ih_l0 ... fc.weight, any names and prefix, with and without
@@ -209,6 +219,12 @@ PST_API pst_status pst_model_read_memory(const void *bytes, size_t n, const pst_
 PST_API pst_status pst_model_get_info(const pst_model *m, pst_info *out);
 /* Layer `index`, counted from 0 in the order of the data. */
 PST_API pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_info *out);
+/* The tensor of that name (pst_tensor) of a layer, as the model holds it: PST_F32. What *out points to lives as long as
+ * the model. PST_E_EMPTY: absent, zeros; PST_E_ARGUMENT: the kind has no such tensor. Allocates nothing. */
+PST_API pst_status pst_model_get_tensor(const pst_model *m, uint32_t layer, const char *name, pst_tensor *out);
+/* Writes a .safetensors checkpoint with a layer graph, tensors F32, as pst_program_save does. Reading it gives the same
+ * model bit for bit; the same model gives the same bytes. */
+PST_API pst_status pst_model_save(const pst_model *m, const char *path);
 PST_API void pst_model_free(pst_model *m);
 
 /* The reference: the model in float64, slow and obvious, from its fp32 weights. x is [sequences, steps, inputs], y is
@@ -396,8 +412,7 @@ PST_API pst_status pst_warm(pst_stream *s);
 PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y);
 /* Back to the initial state that the stream was opened with. Leaves no settle owing. */
 PST_API pst_status pst_stream_reset(pst_stream *s);
-/* Bytes that pst_stream_save writes; 0 for NULL, and for a stream whose engine was closed, is late, or belongs to the
- * parent. */
+/* Bytes that pst_stream_save writes; 0 for NULL, and where the engine was closed, is late, or is the parent's. */
 PST_API size_t pst_stream_state_size(const pst_stream *s);
 /* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
  * levels and numbers of cores; carries the program's hash. Does not allocate. */
@@ -407,6 +422,9 @@ PST_API pst_status pst_stream_save(const pst_stream *s, void *state, size_t n);
 PST_API pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n);
 /* A second stream of the same engine in the same state. Allocates. */
 PST_API pst_status pst_stream_clone(const pst_stream *s, pst_stream **out);
+/* h and c after the last step, [n] each, n = the units of all lstm layers in the data's order, h in the precision in
+ * which steps read it: as h0 and c0 of pst_stream_options they go on with the same bits. Does not allocate. */
+PST_API pst_status pst_stream_get_state(const pst_stream *s, float *h, float *c, size_t n);
 PST_API void pst_stream_close(pst_stream *s);
 
 /* ---- the host, and the floor ------------------------------------------------------------------------------------ */

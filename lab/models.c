@@ -81,7 +81,7 @@ int lab_model_create(const lab_shape *shape, uint64_t seed, pst_model **out) {
                        last ? shape->output : shape->hidden, &noise);
         pointers[i] = &layers[i].layer;
     }
-    if (!result && pst_model_create(pointers, count, out) != PST_OK)
+    if (!result && pst_model_create(pointers, count, NULL, out) != PST_OK)
         result = lab_fail_library(shape->name);
     for (size_t i = 0; layers && i < count; i++)
         free(layers[i].values);

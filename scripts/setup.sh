@@ -19,6 +19,10 @@ cmake_is_new_enough() {
         printf '3.22\n%s\n' "$version" | sort -CV
 }
 has_module() { pkg-config --exists "$1" 2>/dev/null; }
+has_python_headers() {
+    "$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
+}
 makes_venvs() { "$python" -c 'import venv, ensurepip' 2>/dev/null; }
 
 look() { # fills apt, dnf, pacman with the packages that are missing for the job
@@ -49,6 +53,7 @@ look() { # fills apt, dnf, pacman with the packages that are missing for the job
     esac
     case $job in test | lint)
         need makes_venvs 'python3 python3-venv' python3 python
+        need has_python_headers python3-dev python3-devel python
         ;;
     esac
     if [ "$job" = lint ]; then
@@ -150,6 +155,11 @@ test)
     if install_requirements test; then
         install_torch ||
             echo "setup: no torch to be had; \`make test TORCH_INDEX=URL\` hands pip the index of PyTorch's CPU builds"
+        # The package is for Python 3.11 and later.
+        if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            install_requirements package ||
+                echo "setup: requirements/package.txt could not be installed: the package's tests will be skipped"
+        fi
     else
         echo "setup: requirements/test.txt could not be installed: the Python tests will be skipped"
     fi

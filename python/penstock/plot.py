@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.importing.extras import need
-
 from penstock.errors import ArgumentError, CorruptError, FileError, UnsupportedError
+from penstock.importing.extras import need
 
 SCHEMA = 1
 _COLOURS = {"f32": "#57534e", "bf16": "#2b6cb0", "w8a16": "#15803d", "w8a8": "#b45309"}

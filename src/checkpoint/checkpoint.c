@@ -116,7 +116,7 @@ static pst_status read_model(const psti_origin *from, const unsigned char *bytes
     }
     if (!status) {
         psti_origin origin = {.file = from->file, .names = found.names};
-        status = psti_model_make(found.layers, found.count, &origin, out);
+        status = psti_model_make(found.layers, found.count, found.readout, &origin, out);
     }
     psti_rounding_leave(rounding);
     psti_arena_free(&c.arena);

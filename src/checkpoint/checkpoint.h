@@ -43,6 +43,7 @@ pst_status psti_safetensors_parse(const unsigned char *bytes, size_t n, psti_che
 /* The layers found, before they are made into a model: what pst_model_create takes, and each tensor's origin. */
 typedef struct {
     size_t count;
+    int readout; /* PSTI_READOUT_...; a bare state_dict does not say */
     const pst_layer **layers;
     const char *const **names;
 } psti_found;
@@ -54,8 +55,12 @@ pst_status psti_found_open(psti_checkpoint *c, size_t count, psti_found *found);
 pst_status psti_found_layer(psti_checkpoint *c, psti_found *found, size_t i, const char *kind, size_t tensors,
                             const char *const *roles, psti_entry *const *entries);
 
-/* The two forms of a checkpoint (docs/format.md). */
+/* The two forms of a checkpoint (docs/format.md), the graph's schema version. */
+#define PSTI_GRAPH_VERSION 1
 pst_status psti_graph_read(psti_checkpoint *c, psti_found *found);
 pst_status psti_state_dict_read(psti_checkpoint *c, psti_found *found);
+
+/* The bytes of a checkpoint with a graph, from malloc; the caller frees them. The same model gives the same bytes. */
+pst_status psti_checkpoint_write(const pst_model *m, unsigned char **bytes, size_t *n);
 
 #endif

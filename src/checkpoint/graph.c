@@ -7,8 +7,6 @@
 #include "checkpoint/checkpoint.h"
 #include "model/model.h"
 
-#define PSTI_GRAPH_VERSION 1
-
 static pst_status fail_graph(const psti_checkpoint *c, pst_status status, psti_where where, const char *text) {
     where.file = c->file;
     where.item = "penstock.graph";
@@ -152,8 +150,28 @@ static pst_status read_layer(psti_checkpoint *c, psti_found *found, size_t index
     return status;
 }
 
+/* Optional: "all" is the default. */
+static pst_status read_readout(const psti_checkpoint *c, const json_t *value, int *readout) {
+    psti_where where = {.field = "readout"};
+    *readout = PSTI_READOUT_ALL;
+    if (!value) {
+        return PST_OK;
+    }
+    const char *name = json_string_value(value);
+    if (!name) {
+        return fail_graph(c, PST_E_CORRUPT, where, "not a string");
+    }
+    *readout = psti_readout_find(name);
+    if (*readout < 0) {
+        psti_text text = {0};
+        psti_text_add(&text, "\"all\" or \"last\" expected, found \"%s\"", name);
+        return fail_graph(c, PST_E_UNSUPPORTED, where, text.text);
+    }
+    return PST_OK;
+}
+
 static pst_status read_graph(psti_checkpoint *c, json_t *graph, psti_found *found) {
-    static const char *const known[] = {"version", "layers"};
+    static const char *const known[] = {"version", "readout", "layers"};
     psti_text text = {0}, unknown = {0};
     if (!json_is_object(graph)) {
         return fail_graph(c, PST_E_CORRUPT, (psti_where){0}, "not a JSON object");
@@ -175,6 +193,10 @@ static pst_status read_graph(psti_checkpoint *c, json_t *graph, psti_found *foun
         psti_text_add(&text, "unknown fields %s", psti_text_end(&unknown));
         return fail_graph(c, PST_E_UNSUPPORTED, (psti_where){0}, text.text);
     }
+    pst_status status = read_readout(c, json_object_get(graph, "readout"), &found->readout);
+    if (status) {
+        return status;
+    }
     json_t *layers = json_object_get(graph, "layers");
     if (!json_is_array(layers)) {
         return fail_graph(c, PST_E_CORRUPT, (psti_where){.field = "layers"}, layers ? "not an array" : "missing");
@@ -186,7 +208,7 @@ static pst_status read_graph(psti_checkpoint *c, json_t *graph, psti_found *foun
                           (psti_where){.field = "layers", .expected = PSTI_MAX_LAYERS, .found = (int64_t)count},
                           text.text);
     }
-    pst_status status = psti_found_open(c, count, found);
+    status = psti_found_open(c, count, found);
     for (size_t i = 0; i < count && !status; i++) {
         status = read_layer(c, found, i, json_array_get(layers, i));
     }

@@ -54,6 +54,7 @@ pst_status psti_build(const pst_model *m, const psti_format *format, const float
     if (status)
         return status;
     snprintf(p->format, sizeof p->format, "%s", format->name);
+    p->readout = m->readout;
     for (uint32_t i = 0; i < m->count && !status; i++) {
         const psti_layer *layer = &m->layers[i];
         float scale = largest_h && layer->kind == PSTI_KIND_lstm ? h_scale(largest_h[i]) : 1.0f;

@@ -20,7 +20,7 @@ static const double defaults[PSTI_ACTIVATIONS][2] = {
 };
 #undef PSTI_ACTIVATION
 
-static const char *const attribute_names[2] = {"alpha", "beta"};
+const char *const psti_attribute_names[2] = {"alpha", "beta"};
 
 int psti_activation_find(const char *name) {
     for (int i = 0; i < PSTI_ACTIVATIONS; i++) {
@@ -29,6 +29,10 @@ int psti_activation_find(const char *name) {
         }
     }
     return -1;
+}
+
+int psti_activation_takes(int function, int which) {
+    return !isinf(defaults[function][which]);
 }
 
 static pst_status find_function(psti_layer *layer, const psti_making *making) {
@@ -53,7 +57,7 @@ static pst_status find_function(psti_layer *layer, const psti_making *making) {
 /* Which of alpha and beta an attribute is if this function takes it, else -1. */
 static int taken(int function, const char *name) {
     for (int i = 0; i < 2; i++) {
-        if (strcmp(name, attribute_names[i]) == 0 && !(isinf(defaults[function][i]))) {
+        if (strcmp(name, psti_attribute_names[i]) == 0 && psti_activation_takes(function, i)) {
             return i;
         }
     }
@@ -95,8 +99,8 @@ static pst_status take_attributes(const psti_making *making, int function, doubl
     if (unknown.items) {
         psti_text takes = {0};
         for (int i = 0; i < 2; i++) {
-            if (!isinf(defaults[function][i])) {
-                psti_text_item(&takes, "%s", attribute_names[i]);
+            if (psti_activation_takes(function, i)) {
+                psti_text_item(&takes, "%s", psti_attribute_names[i]);
             }
         }
         return psti_making_fail(making, PST_E_UNSUPPORTED, (psti_where){.field = first},
@@ -119,15 +123,15 @@ static pst_status finish(psti_layer *layer, const psti_making *making) {
         return status;
     }
     for (int i = 0; i < 2; i++) {
-        if (isinf(defaults[layer->function][i])) {
+        if (!psti_activation_takes(layer->function, i)) {
             value[i] = 0; /* not taken */
         } else if (!given[i] && isnan(value[i])) {
-            return psti_making_fail(making, PST_E_ARGUMENT, (psti_where){.field = attribute_names[i]},
-                                    "%s needs %s, which is missing", function, attribute_names[i]);
+            return psti_making_fail(making, PST_E_ARGUMENT, (psti_where){.field = psti_attribute_names[i]},
+                                    "%s needs %s, which is missing", function, psti_attribute_names[i]);
         } else if (!(fabs(value[i]) <= (double)PSTI_MAX_WEIGHT)) { /* NaN too */
-            return psti_making_fail(making, PST_E_NONFINITE, (psti_where){.field = attribute_names[i]},
-                                    "%s of %s is %g, finite and at most 2^40 in magnitude expected", attribute_names[i],
-                                    function, value[i]);
+            return psti_making_fail(making, PST_E_NONFINITE, (psti_where){.field = psti_attribute_names[i]},
+                                    "%s of %s is %g, finite and at most 2^40 in magnitude expected",
+                                    psti_attribute_names[i], function, value[i]);
         }
     }
     if (layer->function == PSTI_ACTIVATION_clip && !(value[0] <= value[1])) {

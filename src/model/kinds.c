@@ -17,3 +17,12 @@ int psti_kind_find(const char *name) {
     }
     return -1;
 }
+
+int psti_kind_tensor(const psti_kind *kind, const char *name) {
+    for (size_t i = 0; i < kind->tensor_count; i++) {
+        if (strcmp(kind->tensors[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}

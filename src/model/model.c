@@ -152,7 +152,8 @@ static pst_status make_layers(pst_model *m, const pst_layer *const *layers, cons
     return PST_OK;
 }
 
-pst_status psti_model_make(const pst_layer *const *layers, size_t count, const psti_origin *origin, pst_model **out) {
+pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,
+                           pst_model **out) {
     if (count < 1 || count > PSTI_MAX_LAYERS) {
         return psti_fail(PST_E_ARGUMENT,
                          (psti_where){.file = origin ? origin->file : NULL,
@@ -167,6 +168,7 @@ pst_status psti_model_make(const pst_layer *const *layers, size_t count, const p
         return PST_E_MEMORY;
     }
     m->count = (uint32_t)count;
+    m->readout = readout;
     m->layers = psti_arena_take(&m->arena, count, sizeof *m->layers);
     pst_status status = m->layers ? make_layers(m, layers, origin) : PST_E_MEMORY;
     if (status) {
@@ -177,15 +179,25 @@ pst_status psti_model_make(const pst_layer *const *layers, size_t count, const p
     return PST_OK;
 }
 
-pst_status pst_model_create(const pst_layer *const *layers, size_t count, pst_model **out) {
+pst_status pst_model_create(const pst_layer *const *layers, size_t count, const pst_model_options *o, pst_model **out) {
+    pst_model_options own;
+    pst_status status = psti_take_options(o, &own, sizeof own, "pst_model_options");
+    if (status) {
+        return status;
+    }
     if (!out) {
         return psti_fail_null("out");
     }
     if (!layers) {
         return psti_fail_null("layers");
     }
+    int readout = own.readout ? psti_readout_find(own.readout) : PSTI_READOUT_ALL;
+    if (readout < 0) {
+        return psti_fail(PST_E_UNSUPPORTED, (psti_where){.item = own.readout, .field = "readout"},
+                         "pst_model_options: readout: \"all\" or \"last\" expected, found \"%s\"", own.readout);
+    }
     unsigned rounding = psti_rounding_enter(); /* of F64 tensors */
-    pst_status status = psti_model_make(layers, count, NULL, out);
+    status = psti_model_make(layers, count, readout, NULL, out);
     psti_rounding_leave(rounding);
     return status;
 }
@@ -198,9 +210,22 @@ pst_status pst_model_get_info(const pst_model *m, pst_info *out) {
     if (status) {
         return status;
     }
-    pst_info own = {.layers = m->count, .inputs = m->inputs, .outputs = m->outputs, .parameters = m->parameters};
+    pst_info own = {.layers = m->count,
+                    .inputs = m->inputs,
+                    .outputs = m->outputs,
+                    .parameters = m->parameters,
+                    .readout = psti_readout_names[m->readout]};
     psti_give_info(out, &own, sizeof own);
     return PST_OK;
+}
+
+/* A layer's number, which the caller's argument `name` gave. */
+static pst_status check_index(const pst_model *m, uint32_t index, const char *name) {
+    if (index < m->count) {
+        return PST_OK;
+    }
+    return psti_fail(PST_E_ARGUMENT, (psti_where){.item = name, .expected = (int64_t)m->count - 1, .found = index},
+                     "%s is %" PRIu32 ", but the model has layers 0 to %" PRIu32, name, index, m->count - 1);
 }
 
 pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_info *out) {
@@ -208,13 +233,11 @@ pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_inf
         return psti_fail_null("m");
     }
     pst_status status = psti_check_info(out, sizeof(size_t), "pst_layer_info");
+    if (!status) {
+        status = check_index(m, index, "index");
+    }
     if (status) {
         return status;
-    }
-    if (index >= m->count) {
-        return psti_fail(PST_E_ARGUMENT,
-                         (psti_where){.item = "index", .expected = (int64_t)m->count - 1, .found = index},
-                         "index is %" PRIu32 ", but the model has layers 0 to %" PRIu32, index, m->count - 1);
     }
     const psti_layer *layer = &m->layers[index];
     pst_layer_info own = {.kind = psti_kinds[layer->kind]->name,
@@ -225,6 +248,43 @@ pst_status pst_model_get_layer(const pst_model *m, uint32_t index, pst_layer_inf
                           .parameters = layer->parameters,
                           .alpha = (double)layer->alpha,
                           .beta = (double)layer->beta};
+    psti_give_info(out, &own, sizeof own);
+    return PST_OK;
+}
+
+pst_status pst_model_get_tensor(const pst_model *m, uint32_t layer, const char *name, pst_tensor *out) {
+    if (!m || !name) {
+        return psti_fail_null(m ? "name" : "m");
+    }
+    pst_status status = psti_check_info(out, sizeof(size_t), "pst_tensor");
+    if (!status) {
+        status = check_index(m, layer, "layer");
+    }
+    if (status) {
+        return status;
+    }
+    const psti_layer *of = &m->layers[layer];
+    const psti_kind *kind = psti_kinds[of->kind];
+    int which = psti_kind_tensor(kind, name);
+    char item[64];
+    (void)snprintf(item, sizeof item, "layer %" PRIu32 " (%s)", layer, kind->name);
+    psti_where where = {.item = item, .field = name};
+    if (which < 0) {
+        psti_text known = {0};
+        for (size_t i = 0; i < kind->tensor_count; i++) {
+            psti_text_item(&known, "%s", kind->tensors[i].name);
+        }
+        return psti_fail(PST_E_ARGUMENT, where, "%s: unknown tensor %s; this kind has %s", item, name,
+                         known.items ? psti_text_end(&known) : "none");
+    }
+    if (!of->tensor[which]) {
+        return psti_fail(PST_E_EMPTY, where, "%s, %s: absent, which means zeros", item, name);
+    }
+    pst_tensor own = {.name = kind->tensors[which].name,
+                      .dtype = PST_F32,
+                      .rank = kind->tensors[which].rank,
+                      .shape = of->shape[which],
+                      .data = of->tensor[which]};
     psti_give_info(out, &own, sizeof own);
     return PST_OK;
 }

@@ -21,6 +21,9 @@ enum { /* activations.def */
 };
 #undef PSTI_ACTIVATION
 
+/* Which outputs the source of a model gives. The numbers stand in .pstk files and never change. */
+enum { PSTI_READOUT_ALL, PSTI_READOUT_LAST, PSTI_READOUTS };
+
 /* Limits, checked when a model is made. */
 #define PSTI_MAX_WIDTH 65536    /* inputs or units of a layer: keeps integer sums in int32 (docs/numerics.md) */
 #define PSTI_MAX_LAYERS 1024    /* of all kinds */
@@ -36,6 +39,7 @@ typedef struct {
     int function;                          /* PSTI_ACTIVATION_..., of an activation */
     uint32_t inputs, outputs;              /* outputs of an lstm: its units H */
     const float *tensor[PSTI_MAX_TENSORS]; /* C order, by the kind's index; NULL where absent (zeros) */
+    uint64_t shape[PSTI_MAX_TENSORS][2];   /* of these; rank 1 uses only the first */
     float alpha, beta; /* of an activation, after defaults; as the engine and the reference use them */
     uint64_t parameters;
 } psti_layer;
@@ -46,6 +50,7 @@ struct pst_model {
     psti_layer *layers;
     uint32_t inputs, outputs;
     uint64_t parameters;
+    int readout; /* PSTI_READOUT_... */
 };
 
 /* One tensor a kind takes. Dimensions are symbols: n inputs, H outputs. rank 1 uses only the first. */
@@ -83,12 +88,20 @@ typedef struct {
 
 extern const psti_kind *const psti_kinds[PSTI_KINDS];
 extern const char *const psti_activation_names[PSTI_ACTIVATIONS];
+extern const char *const psti_attribute_names[2]; /* alpha, beta */
+extern const char *const psti_readout_names[PSTI_READOUTS];
 
-/* The kind (activation function) of that name, or -1. */
+/* The kind (activation function, readout) of that name, or -1. */
 int psti_kind_find(const char *name);
 int psti_activation_find(const char *name);
+int psti_readout_find(const char *name);
+/* The index of the tensor of that name that layers of a kind may have, or -1. */
+int psti_kind_tensor(const psti_kind *kind, const char *name);
+/* Whether an activation function takes attribute `which`: 0 alpha, 1 beta. */
+int psti_activation_takes(int function, int which);
 
 /* pst_model_create, with the origin of the tensors for its messages (NULL: the caller's memory). */
-pst_status psti_model_make(const pst_layer *const *layers, size_t count, const psti_origin *origin, pst_model **out);
+pst_status psti_model_make(const pst_layer *const *layers, size_t count, int readout, const psti_origin *origin,
+                           pst_model **out);
 
 #endif

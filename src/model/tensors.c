@@ -24,15 +24,6 @@ static pst_status fail_rule(const psti_given *g, size_t rule, pst_status status,
                                    text);
 }
 
-static size_t find_rule(const psti_kind *kind, const char *name) {
-    for (size_t i = 0; i < kind->tensor_count; i++) {
-        if (strcmp(kind->tensors[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return PSTI_ABSENT;
-}
-
 static pst_status fail_unknown(const psti_making *making, const char *first, psti_text *unknown) {
     const psti_kind *kind = making->kind;
     psti_text takes = {0};
@@ -66,8 +57,8 @@ static pst_status collect(psti_given *g) {
             return psti_making_fail(making, PST_E_ARGUMENT, (psti_where){.field = "tensors"}, "tensor %zu has no name",
                                     i);
         }
-        size_t rule = find_rule(kind, own.name);
-        if (rule == PSTI_ABSENT) {
+        int rule = psti_kind_tensor(kind, own.name);
+        if (rule < 0) {
             if (!unknown.items) {
                 (void)snprintf(first, sizeof first, "%s", own.name);
             }
@@ -244,6 +235,8 @@ static pst_status copy_values(const psti_given *g, size_t rule, psti_layer *laye
         values[i] = (float)value;
     }
     layer->tensor[rule] = values;
+    layer->shape[rule][0] = t->shape[0];
+    layer->shape[rule][1] = t->rank == 2 ? t->shape[1] : 1;
     return PST_OK;
 }
 

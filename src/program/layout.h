@@ -41,9 +41,10 @@ enum { /* header, 64 bytes */
        PSTI_CERTIFICATE_END = 80,
        /* program, 128 bytes: the hash that identifies a program is of everything from here on */
        PSTI_AT_PROGRAM = 192,
-       PSTI_PROGRAM_FORMAT = 0,  /* 64 bytes of text */
-       PSTI_PROGRAM_LAYERS = 64, /* u32, then 0 */
-       PSTI_PROGRAM_END = 68,
+       PSTI_PROGRAM_FORMAT = 0,   /* 64 bytes of text */
+       PSTI_PROGRAM_LAYERS = 64,  /* u32 */
+       PSTI_PROGRAM_READOUT = 68, /* u32, then 0 */
+       PSTI_PROGRAM_END = 72,
        /* layers, 256 bytes each */
        PSTI_AT_LAYERS = 320,
        PSTI_LAYER_BYTES = 256,

@@ -130,7 +130,8 @@ pst_status pst_program_get_info(const pst_program *p, pst_info *out) {
                     .parameters = p->parameters,
                     .state_bytes = psti_program_state_bytes(p),
                     .hash = p->hash,
-                    .format = p->format};
+                    .format = p->format,
+                    .readout = psti_readout_names[p->readout]};
     for (uint32_t i = 0; i < p->count; i++) {
         psti_bytes bytes = layer_bytes(&p->layers[i]);
         own.critical_bytes += bytes.critical;

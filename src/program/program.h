@@ -34,6 +34,7 @@ struct pst_program {
     uint32_t inputs, outputs;
     uint64_t parameters;
     char format[64]; /* the name it was compiled under */
+    int readout;     /* PSTI_READOUT_..., the model's */
     uint64_t hash;   /* of the file content after the header, certificate left out: identifies weights and numbers */
     int certified;
     pst_certificate certificate; /* size field = sizeof */

@@ -332,10 +332,24 @@ static pst_status read_count(reading *r, uint32_t *count) {
     return sections == r->end ? PST_OK : wrong(r, "start of the sections", r->end, sections);
 }
 
+static pst_status read_readout(const reading *r, pst_program *p) {
+    uint32_t readout = get_u32(r->bytes + PSTI_AT_PROGRAM, PSTI_PROGRAM_READOUT);
+    if (readout >= PSTI_READOUTS)
+        return psti_fail(
+            PST_E_UNSUPPORTED,
+            (psti_where){
+                .file = r->file, .item = r->item, .field = "readout", .expected = PSTI_READOUTS - 1, .found = readout},
+            "%s: program, readout: %" PRIu32 ", 0 to %d expected", r->name, readout, PSTI_READOUTS - 1);
+    p->readout = (int)readout;
+    return PST_OK;
+}
+
 static pst_status read_program(reading *r, pst_program *p) {
     const unsigned char *records = r->bytes + PSTI_AT_LAYERS;
     memcpy(p->format, r->bytes + PSTI_AT_PROGRAM + PSTI_PROGRAM_FORMAT, sizeof p->format);
-    pst_status status = read_certificate(r, p);
+    pst_status status = read_readout(r, p);
+    if (!status)
+        status = read_certificate(r, p);
     for (uint32_t i = 0; i < p->count && !status; i++) {
         snprintf(r->item, sizeof r->item, "layer %" PRIu32, i);
         status = read_layer(r, records + (size_t)i * PSTI_LAYER_BYTES, &p->layers[i]);

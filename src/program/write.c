@@ -136,6 +136,7 @@ pst_status psti_program_write(const pst_program *p, unsigned char **bytes, size_
         put_certificate(out + PSTI_AT_CERTIFICATE, &p->certificate);
     put(out + PSTI_AT_PROGRAM, PSTI_PROGRAM_FORMAT, p->format, strlen(p->format));
     put_u32(out + PSTI_AT_PROGRAM, PSTI_PROGRAM_LAYERS, p->count);
+    put_u32(out + PSTI_AT_PROGRAM, PSTI_PROGRAM_READOUT, (uint32_t)p->readout);
     for (uint32_t i = 0; i < p->count; i++)
         put_layer(out + PSTI_AT_LAYERS + (size_t)i * PSTI_LAYER_BYTES, &p->layers[i]);
     place_sections(p, out, &total);

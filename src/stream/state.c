@@ -90,6 +90,56 @@ pst_status pst_stream_save(const pst_stream *s, void *state, size_t n) {
     return PST_OK;
 }
 
+/* A slice of h from its code, in the layer's own scale. */
+static void decode(const psti_placed *layer, const psti_h_code *code, float *h) {
+    int encoding = layer->matrix[PSTI_MATRIX_RECURRENT].encoding;
+    const signed char *high = (const signed char *)code->part[0];
+    const signed char *low = (const signed char *)code->part[1];
+    double scale = (double)layer->out->static_scale;
+    for (uint32_t u = 0; u < layer->units; u++) {
+        uint16_t half;
+        if (encoding == PSTI_F32) {
+            memcpy(h + u, code->part[0] + 4 * (size_t)u, sizeof *h);
+        } else if (encoding == PSTI_BF16) {
+            memcpy(&half, code->part[0] + 2 * (size_t)u, sizeof half);
+            h[u] = psti_from_bf16(half);
+        } else if (encoding == PSTI_W8A16) {
+            h[u] = (float)((256 * high[u] + low[u]) * scale / (double)PSTI_LARGEST_A16);
+        } else {
+            h[u] = (float)(high[u] * scale / (double)PSTI_LARGEST_A8);
+        }
+    }
+}
+
+pst_status pst_stream_get_state(const pst_stream *s, float *h, float *c, size_t n) {
+    pst_status status = psti_stream_check(s);
+    if (status)
+        return status;
+    const pst_engine *e = s->engine;
+    if (n != e->units)
+        return psti_fail(PST_E_SHAPE, (psti_where){.item = "h", .expected = (int64_t)e->units, .found = (int64_t)n},
+                         "h, c: expected %zu values, the units of all lstm layers, found %zu", (size_t)e->units, n);
+    if (n && (!h || !c))
+        return psti_fail_null(h ? "c" : "h");
+    psti_await_copied(s->engine);
+    size_t at = 0;
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (!psti_has_state(&e->caller->layers[i]))
+            continue;
+        for (uint32_t m = 0; m < e->cores; m++) {
+            const psti_part *part = e->core[m]->parts[s->number];
+            const psti_placed *layer = &e->core[m]->layers[i];
+            psti_h_code code = psti_stream_h_code(part, layer);
+            if (!layer->units)
+                continue;
+            memcpy(c + at + layer->first, part->slot + layer->c[part->time & 1], layer->units * sizeof *c);
+            decode(layer, &code, h + at + layer->first);
+        }
+        at += e->caller->layers[i].outputs;
+    }
+    return PST_OK;
+}
+
 static pst_status corrupt(const char *field, const char *why) {
     return psti_fail(PST_E_CORRUPT, (psti_where){.item = "state", .field = field}, "state: %s: %s", field, why);
 }

@@ -244,7 +244,7 @@ static void test_modes_of_create(void **unused) {
         float x = 1;
         modes = mode < 4 ? modes : modes_flushing(modes);
         modes_set(modes);
-        KEEPS(pst_model_create(layers, 1, &m));
+        KEEPS(pst_model_create(layers, 1, NULL, &m));
         modes_set(ordinary);
         OK(pst_model_reference(m, &x, 1, 1, y));
         for (int i = 0; i < N; i++)

@@ -108,6 +108,7 @@ static const char *answers(pst_stream *s, pst_status status) {
     ANSWERS(pst_stream_reset(s))
     ANSWERS(pst_stream_save(s, state, sizeof state))
     ANSWERS(pst_stream_restore(s, state, sizeof state))
+    ANSWERS(pst_stream_get_state(s, x, y, WIDTH))
     ANSWERS(pst_stream_clone(s, &out))
     return left != 1 || out ? "an output was written" : NULL;
 }

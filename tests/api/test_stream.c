@@ -260,6 +260,42 @@ static void test_every_point(void **unused) {
     each_case(every_point);
 }
 
+/* A stream that is opened with another's h and c goes on with the same bits; n is checked, and a failing call writes
+ * nothing. */
+static void state_as_floats(const known *k, uint64_t seed) {
+    (void)seed;
+    enum { MOST = 1024 };
+    size_t n = 0;
+    pst_stream *s = model_stream(k->engine), *other;
+    float h[MOST], c[MOST], none = 0.25f;
+    if (pst_stream_get_state(s, h, c, MOST) == PST_E_SHAPE)
+        n = (size_t)expect_error().expected; /* the units of its lstm layers */
+    assert_true(n < MOST);
+    FAILS(PST_E_SHAPE, pst_stream_get_state(s, &none, &none, n + 1));
+    if (n) {
+        FAILS(PST_E_ARGUMENT, pst_stream_get_state(s, NULL, &none, n));
+        FAILS(PST_E_ARGUMENT, pst_stream_get_state(s, &none, NULL, n));
+    }
+    assert_true(none == 0.25f);
+    for (size_t t = 0; t < STEPS; t++) {
+        pst_stream_options o;
+        PST_INIT(o);
+        step_known(k, s, t);
+        OK(pst_stream_get_state(s, h, c, n));
+        o.h0 = h;
+        o.c0 = c;
+        OK(pst_stream_open(k->engine, &o, &other));
+        finish_known(k, other, t + 1);
+        pst_stream_close(other);
+    }
+    pst_stream_close(s);
+}
+
+static void test_state_as_floats(void **unused) {
+    (void)unused;
+    each_case(state_as_floats);
+}
+
 /* ---- several streams, run, levels ----------------------------------------------------------------------------------
  */
 
@@ -397,9 +433,10 @@ static void test_initial_state(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settle_counts), cmocka_unit_test(test_any_point),    cmocka_unit_test(test_every_point),
-        cmocka_unit_test(test_interleaved),   cmocka_unit_test(test_run_is_steps), cmocka_unit_test(test_portable),
-        cmocka_unit_test(test_initial_state),
+        cmocka_unit_test(test_settle_counts), cmocka_unit_test(test_any_point),
+        cmocka_unit_test(test_every_point),   cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_run_is_steps),  cmocka_unit_test(test_portable),
+        cmocka_unit_test(test_initial_state), cmocka_unit_test(test_state_as_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

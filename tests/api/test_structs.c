@@ -63,6 +63,20 @@ static pst_status with_compile(const void *o) {
     return status;
 }
 
+static const uint64_t one_shape[] = {1, 1};
+static const pst_tensor one_tensor = {sizeof one_tensor, "weight", PST_F32, 2, one_shape, (const float[]){1}};
+static const pst_tensor *const one_tensors[] = {&one_tensor};
+
+static pst_status with_model(const void *o) {
+    const pst_layer layer = {.size = sizeof layer, .kind = "linear", .tensors = one_tensors, .tensor_count = 1};
+    const pst_layer *layers[] = {&layer};
+    pst_model *m = NULL;
+    pst_status status = pst_model_create(layers, 1, o, &m);
+    assert_true(!status == !!m);
+    pst_model_free(m);
+    return status;
+}
+
 static void test_option_sizes(void **unused) {
     (void)unused;
     static const struct {
@@ -71,7 +85,8 @@ static void test_option_sizes(void **unused) {
         pst_status (*call)(const void *o);
     } takes[] = {{"pst_engine_options", sizeof(pst_engine_options), with_engine},
                  {"pst_stream_options", sizeof(pst_stream_options), with_stream},
-                 {"pst_compile_options", sizeof(pst_compile_options), with_compile}};
+                 {"pst_compile_options", sizeof(pst_compile_options), with_compile},
+                 {"pst_model_options", sizeof(pst_model_options), with_model}};
     for (size_t i = 0; i < sizeof takes / sizeof *takes; i++) {
         size_t own = takes[i].own;
         union {
@@ -111,6 +126,9 @@ static pst_status model_info(void *o) {
 static pst_status model_layer(void *o) {
     return pst_model_get_layer(model, 1, o);
 }
+static pst_status model_tensor(void *o) {
+    return pst_model_get_tensor(model, 1, "weight", o);
+}
 static pst_status program_info(void *o) {
     return pst_program_get_info(program, o);
 }
@@ -137,6 +155,7 @@ static void test_filled_sizes(void **unused) {
     } gives[] = {
         {sizeof(pst_info), model_info, offsetof(pst_info, outputs) + 4, offsetof(pst_info, parameters)},
         {sizeof(pst_layer_info), model_layer, 0, 0},
+        {sizeof(pst_tensor), model_tensor, 0, 0},
         {sizeof(pst_info), program_info, offsetof(pst_info, outputs) + 4, offsetof(pst_info, parameters)},
         {sizeof(pst_layer_info), program_layer, 0, 0},
         {sizeof(pst_certificate), certificate, 0, 0},

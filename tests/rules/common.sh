@@ -21,9 +21,13 @@ files() {
 }
 # shellcheck disable=SC2034 # for those who source this
 warnings=(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror)
+# Where Python.h is, for what is compiled against it; nothing where Python is too old for the package.
+python_include=$(build/venv/bin/python -c 'import sys, sysconfig
+print(sysconfig.get_path("include") if sys.version_info >= (3, 11) else "")' 2>/dev/null)
 # flags_for FILE: what the file is compiled with, beside the warnings
 flags_for() {
     case $1 in
+    python/*) echo "-std=c11 -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 -Iinclude -isystem $python_include" ;;
     examples/* | tests/install/*) echo "-std=c11 -Iinclude" ;;
     tests/api/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude" ;;
     lab/* | cli/*) echo "-std=c11 -D_GNU_SOURCE -Iinclude -I." ;;

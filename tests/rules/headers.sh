@@ -7,6 +7,7 @@ alone() { # alone HEADER
     case $1 in
     # Needs the other architecture's compiler; the cross build compiles it.
     src/kernels/neon/*) return ;;
+    python/*) [ -n "$python_include" ] || return 0 ;;
     # Under src/kernels a file without an include guard is not a header but a template: text of the kernels, written in the
     # vocabulary and under the macros of a kernel's file, which every level compiles.
     src/kernels/*) grep -q '^#ifndef PSTI_' "$1" || return 0 ;;

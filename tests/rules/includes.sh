@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Include edges: within src as src/DEPENDENCIES allows, which has no cycle; lab and cli see penstock.h and their own
-# headers; tests/api and examples see penstock.h only.
+# headers; python/native, tests/api and examples see penstock.h only.
 . "$(dirname "$0")/common.sh"
 
 declare -A allowed
@@ -32,7 +32,7 @@ may() {
         ;;
     lab/*) [ "$2" = penstock.h ] || [ -f "lab/${2#lab/}" ] ;;
     cli/*) [ "$2" = penstock.h ] || [ -f "cli/${2#cli/}" ] || { [[ $2 == lab/* ]] && [ -f "$2" ]; } ;;
-    tests/api/* | tests/install/* | examples/*) [ "$2" = penstock.h ] || [ -f "$(dirname "$1")/$2" ] ;;
+    python/native/* | tests/api/* | tests/install/* | examples/*) [ "$2" = penstock.h ] || [ -f "$(dirname "$1")/$2" ] ;;
     *) return 0 ;;
     esac
 }

@@ -4,6 +4,7 @@
 
 compiler=$1
 sources=$(files "${@:2}" | grep '\.c$' | grep -v '^src/kernels/neon/')
+[ -n "$python_include" ] || sources=$(grep -v '^python/' <<<"$sources")
 while read -r flags; do
     read -r -a flags_list <<<"$flags"
     for source in $sources; do

@@ -125,7 +125,7 @@ static pst_model *model_of(const sizes *z, const char *function, uint64_t seed) 
         n++;
     }
     pst_model *m = NULL;
-    if (pst_model_create(list, n, &m))
+    if (pst_model_create(list, n, NULL, &m))
         model_die("pst_model_create");
     for (int b = 0; b < 4; b++)
         for (int t = 0; t < (b % 2 == 0 ? 6 : 2); t++)

@@ -156,7 +156,7 @@ static inline pst_model *model_make(uint32_t inputs, const model_part *parts, si
         layers[i] = layer;
         width = part->outputs ? part->outputs : width;
     }
-    if (pst_model_create(layers, count, &m))
+    if (pst_model_create(layers, count, NULL, &m))
         model_die("pst_model_create");
     for (size_t i = 0; i < count; i++)
         for (size_t t = 0; t < made[i].layer.tensor_count; t++)

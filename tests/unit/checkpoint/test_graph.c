@@ -49,6 +49,25 @@ static void sound(void **unused) {
     pst_model_free(model);
 }
 
+static void readout(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *graph, *told;
+    } cases[] = {{"{\"version\":1,\"layers\":[" LSTM "," LINEAR "]}", "all"},
+                 {"{\"version\":1,\"readout\":\"all\",\"layers\":[" LSTM "," LINEAR "]}", "all"},
+                 {"{\"layers\":[" LSTM "," LINEAR "],\"readout\":\"last\",\"version\":1}", "last"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        make_metadata(&m, "penstock.graph", cases[i].graph);
+        tensors();
+        pst_model *model = accept(&m, NULL);
+        pst_info info;
+        PST_INIT(info);
+        assert_int_equal(pst_model_get_info(model, &info), PST_OK);
+        assert_string_equal(info.readout, cases[i].told);
+        pst_model_free(model);
+    }
+}
+
 static void one_tensor_may_serve_twice(void **unused) {
     (void)unused;
     make_metadata(&m, "penstock.graph",
@@ -88,6 +107,12 @@ static void the_graph_itself(void **unused) {
         {"{\"version\":0,\"layers\":[]}", PST_E_UNSUPPORTED, {"version"}},
         {"{\"version\":1,\"layers\":[],\"x\":1,\"y\":2}", PST_E_UNSUPPORTED, {"unknown fields \"x\", \"y\""}},
         {"{\"version\":1}", PST_E_CORRUPT, {"layers", "missing"}},
+        {"{\"version\":1,\"readout\":1,\"layers\":[]}", PST_E_CORRUPT, {"readout: not a string"}},
+        {"{\"version\":1,\"readout\":null,\"layers\":[]}", PST_E_CORRUPT, {"readout: not a string"}},
+        {"{\"version\":1,\"readout\":\"first\",\"layers\":[]}",
+         PST_E_UNSUPPORTED,
+         {"readout: \"all\" or \"last\" expected, found \"first\""}},
+        {"{\"version\":1,\"readout\":\"\",\"layers\":[]}", PST_E_UNSUPPORTED, {"readout", "found \"\""}},
         {"{\"version\":1,\"layers\":{}}", PST_E_CORRUPT, {"layers", "not an array"}},
         {"{\"version\":1,\"layers\":[]}", PST_E_CORRUPT, {"0 layers"}},
     };
@@ -166,6 +191,7 @@ static void all_tensors_are_used(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound),
+        cmocka_unit_test(readout),
         cmocka_unit_test(one_tensor_may_serve_twice),
         cmocka_unit_test(names_are_below_the_prefix),
         cmocka_unit_test(the_graph_itself),

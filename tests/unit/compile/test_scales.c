@@ -36,7 +36,7 @@ static pst_model *model_of_size(double h, const float *h0) {
     layer[1].tensor_count = 3;
     const pst_layer *layers[] = {&layer[0], &layer[1]};
     pst_model *m = NULL;
-    OK(pst_model_create(layers, 2, &m));
+    OK(pst_model_create(layers, 2, NULL, &m));
     return m;
 }
 

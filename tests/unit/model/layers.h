@@ -106,7 +106,7 @@ static inline pst_error last_error(void) {
  * was; frees the chain. */
 static inline void chain_refused(chain *c, pst_status status, const char *const *words) {
     pst_model *model = (pst_model *)c;
-    pst_status found = pst_model_create(c->layers, c->count, &model);
+    pst_status found = pst_model_create(c->layers, c->count, NULL, &model);
     if (found != status) {
         print_message("%s: %s\n", pst_status_name(found), found ? last_error().message : "");
     }
@@ -125,7 +125,7 @@ static inline void chain_refused(chain *c, pst_status status, const char *const 
 /* Makes the model, which must succeed; frees the chain. */
 static inline pst_model *chain_made(chain *c) {
     pst_model *model = NULL;
-    pst_status status = pst_model_create(c->layers, c->count, &model);
+    pst_status status = pst_model_create(c->layers, c->count, NULL, &model);
     if (status) {
         print_message("%s\n", last_error().message);
     }

@@ -30,6 +30,7 @@ static void a_chain_of_every_kind(void **unused) {
     assert_true(info.layers == 7 && info.inputs == 3 && info.outputs == 2);
     assert_int_equal(info.parameters, 7 * 3 + 7 + lstm5 + lstm9 + 18);
     assert_true(info.critical_bytes == 0 && info.state_bytes == 0 && info.hash == 0 && info.format == NULL);
+    assert_string_equal(info.readout, "all");
 
     static const struct {
         const char *kind, *function;
@@ -96,12 +97,12 @@ static void bad_calls(void **unused) {
     chain c = {0};
     pst_model *m = NULL;
     chain_linear(&c, 2, 2);
-    assert_int_equal(pst_model_create(NULL, 1, &m), PST_E_ARGUMENT);
-    assert_int_equal(pst_model_create(c.layers, 1, NULL), PST_E_ARGUMENT);
-    assert_int_equal(pst_model_create(c.layers, 0, &m), PST_E_ARGUMENT);
-    assert_int_equal(pst_model_create(c.layers, PSTI_MAX_LAYERS + 1, &m), PST_E_ARGUMENT);
+    assert_int_equal(pst_model_create(NULL, 1, NULL, &m), PST_E_ARGUMENT);
+    assert_int_equal(pst_model_create(c.layers, 1, NULL, NULL), PST_E_ARGUMENT);
+    assert_int_equal(pst_model_create(c.layers, 0, NULL, &m), PST_E_ARGUMENT);
+    assert_int_equal(pst_model_create(c.layers, PSTI_MAX_LAYERS + 1, NULL, &m), PST_E_ARGUMENT);
     assert_int_equal(last_error().found, PSTI_MAX_LAYERS + 1);
-    assert_int_equal(pst_model_create(c.layers, SIZE_MAX, &m), PST_E_ARGUMENT);
+    assert_int_equal(pst_model_create(c.layers, SIZE_MAX, NULL, &m), PST_E_ARGUMENT);
     c.layer[0].size = 0;
     chain_refused(&c, PST_E_ARGUMENT, WORDS("pst_layer", "PST_INIT"));
     chain_linear(&c, 2, 2);

@@ -82,7 +82,7 @@ static pst_model *make_model(const make_layer *layers, size_t count, uint32_t in
         width = l->outputs ? l->outputs : width;
     }
     pst_model *m = NULL;
-    if (pst_model_create(list, count, &m)) {
+    if (pst_model_create(list, count, NULL, &m)) {
         pst_error e;
         PST_INIT(e);
         pst_last_error(&e);

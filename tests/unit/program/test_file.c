@@ -76,6 +76,7 @@ static void assert_same(const pst_program *a, const pst_program *b) {
     assert_int_equal(a->outputs, b->outputs);
     assert_int_equal(a->parameters, b->parameters);
     assert_string_equal(a->format, b->format);
+    assert_int_equal(a->readout, b->readout);
     assert_true(a->hash == b->hash);
     assert_int_equal(a->certified, b->certified);
     for (uint32_t i = 0; i < a->count; i++) {
@@ -111,6 +112,8 @@ static void comes_back_bit_for_bit(void **state) {
         for (int certified = 0; certified < 3; certified++) {
             pst_program *p = make_program(psti_formats[f].name), *q = NULL;
             p->certified = certified != 0;
+            p->readout = certified == 1 ? PSTI_READOUT_LAST : PSTI_READOUT_ALL;
+            assert_int_equal(psti_program_finish(p), PST_OK); /* the hash again */
             p->certificate = some_certificate;
             if (certified == 2)
                 p->certificate.relative_rms = -(double)NAN; /* y was constant */
@@ -285,6 +288,9 @@ static const alteration alterations[] = {
     {PSTI_AT_PROGRAM, 1, 0x1b, PST_E_CORRUPT, "program, format"},
     {PSTI_AT_PROGRAM + 63, 1, 'x', PST_E_CORRUPT, "program, format"},
     {PSTI_AT_PROGRAM + PSTI_PROGRAM_END, 1, 1, PST_E_CORRUPT, "program, reserved"},
+    {PSTI_AT_PROGRAM + PSTI_PROGRAM_READOUT, 4, 2, PST_E_UNSUPPORTED, "program, readout: 2, 0 to 1 expected"},
+    {PSTI_AT_PROGRAM + PSTI_PROGRAM_READOUT, 4, 0x100, PST_E_UNSUPPORTED, "program, readout: 256"},
+    {PSTI_AT_PROGRAM + PSTI_PROGRAM_READOUT, 4, UINT32_MAX, PST_E_UNSUPPORTED, "program, readout"},
     {PSTI_AT_PROGRAM + PSTI_PROGRAM_LAYERS, 4, 0, PST_E_CORRUPT, "program, layers: 0"},
     {PSTI_AT_PROGRAM + PSTI_PROGRAM_LAYERS, 4, 6, PST_E_CORRUPT, "start of the sections"},
     {PSTI_AT_PROGRAM + PSTI_PROGRAM_LAYERS, 4, 1024, PST_E_CORRUPT, "1024 layers need"},
