@@ -88,11 +88,15 @@ def _spread(signal: Signal, value: NDArray[np.float64]) -> Signal:
     return signal.unsqueeze(range(value.ndim - signal.rank)) if value.ndim > signal.rank else signal
 
 
-@entry("batch_norm", "_native_batch_norm_legit_no_training", pass_over=True)
+@entry(
+    *("batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit_functional"),
+    *("_native_batch_norm_legit", "native_batch_norm"),
+    pass_over=True,
+)
 def batch_norm(call: Call) -> Any:
     x = call.signal("input")
     if call.arguments.get("training", False) or call["running_mean"] is None or call["running_var"] is None:
-        raise Refused("mixes timesteps or batch rows (batch_norm by the statistics of its input, in eval mode too)")
+        raise Refused("mixes timesteps or batch rows (batch_norm by the statistics of its input)")
     mean, variance = call.array("running_mean"), call.array("running_var")
     scale = 1.0 / np.sqrt(variance + call["eps"])
     weight, bias = call.optional("weight"), call.optional("bias")
@@ -100,7 +104,7 @@ def batch_norm(call: Call) -> Any:
     shift = (0.0 if bias is None else bias) - mean * scale
     shape = (-1, *[1] * (x.rank - 2))  # the features are dimension 1
     y = x.affine(scale.reshape(shape), shift.reshape(shape), call.where)
-    return y if call.op == "batch_norm" else (y, None, None)
+    return y if call.op == "batch_norm" else (y, None, None, None, None)
 
 
 _TWO: dict[str, Callable[..., Values]] = {
@@ -238,27 +242,21 @@ def prelu(call: Call) -> Signal:
     return call.signal("self").activation("leaky_relu", call.where, alpha=float(slopes[0]))
 
 
-def _elu(x: Signal, where: str, alpha: float, scale: float, input_scale: float) -> Signal:
-    """scale * (v where v > 0, else alpha (exp(input_scale v) - 1))"""
-    if input_scale == 1:
-        y = x.activation("elu", where, alpha=alpha)
-    elif alpha * input_scale == 1:  # CELU: its two halves meet without a bend
-        y = x.affine(input_scale, 0.0, where).activation("elu", where, alpha=1.0).affine(alpha, 0.0, where)
-    else:
-        y = x.pointwise(lambda v: np.where(v > 0, v, alpha * np.expm1(input_scale * np.minimum(v, 0))), where)
-    return y if scale == 1 else y.affine(scale, 0.0, where)
-
-
 @entry("elu", "selu", "celu")
 def elu(call: Call) -> Signal:
     x = call.signal("self")
-    if call.op == "elu":
-        return _elu(x, call.where, float(call["alpha"]), float(call["scale"]), float(call["input_scale"]))
+    if call.op == "celu":  # alpha elu(v / alpha)
+        alpha = float(call["alpha"])
+        y = x.affine(1.0 / alpha, 0.0, call.where).activation("elu", call.where, alpha=1.0)
+        return y.affine(alpha, 0.0, call.where)
     if call.op == "selu":  # the constants are torch's
-        return _elu(x, call.where, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
-    alpha = float(call["alpha"])
-    y = x.affine(1.0 / alpha, 0.0, call.where).activation("elu", call.where, alpha=1.0)
-    return y.affine(alpha, 0.0, call.where)
+        alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+    else:
+        alpha, scale = float(call["alpha"]), float(call["scale"])
+        if call["input_scale"] != 1:
+            raise Refused("scales the input of its exponential part (elu)")
+    y = x.activation("elu", call.where, alpha=alpha)
+    return y if scale == 1 else y.affine(scale, 0.0, call.where)
 
 
 @entry("hardsigmoid")

@@ -221,9 +221,12 @@ def size_of(value: Any) -> int | None:
     return None if size is None else int(size)
 
 
-def shape_of(node: Any) -> tuple[int, ...] | None:
-    """The shape of the tensor that a node gives; None where it gives something else, or nobody knows."""
+def shape_of(node: Any, index: int | None = None) -> tuple[int, ...] | None:
+    """The shape of the tensor that a node gives, or of one of several; None where it gives something else, or nobody
+    knows."""
     made = node.meta.get("val")
+    if index is not None and made:
+        made = made[index]
     sizes = [size_of(s) for s in made.shape] if isinstance(made, Tensor) else [None]
     known = [s for s in sizes if s is not None]
     return tuple(known) if len(known) == len(sizes) else None

@@ -56,7 +56,7 @@ def to(call: Call) -> Any:
 @entry("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout", pass_over=True)
 def dropout(call: Call) -> Any:
     if call["train"]:
-        raise Refused(f"drops values at random ({call.op} with training=True, in eval mode too)")
+        raise Refused(f"drops values at random ({call.op} with training=True)")
     value = call.moved("input")
     return (value, None) if call.op == "native_dropout" else value
 

@@ -153,8 +153,9 @@ def _states(
     """Checks that what comes in as state goes out as the same state; leaves begins and returned."""
     layers = [link for link in found.y.chain if isinstance(link, Lstm)]
     held = _held_by_inputs(walk, layers)
-    if found.x in held or found.x not in captured.inputs:
-        raise Refused("comes from a state, and from no input")
+    origins = {origin.name for r in walk.recurrences for origin in (r.h, r.c) if origin}
+    if found.x in origins or found.x not in captured.inputs:
+        raise Refused(f"comes from the state {found.x} before the step, not from an input and through an LSTM")
     for name, rows in held.items():
         if name in captured.states and not _same(values.get(captured.updates[name]), rows, walk.axes[name]):
             buffer = captured.titles[name]

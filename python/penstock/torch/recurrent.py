@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from penstock.errors import Problem
 from penstock.importing.axes import (
     BATCH,
     FEATURE,
@@ -110,7 +111,8 @@ def lstm(call: Call) -> Any:
     if len(weights) != each * count:
         raise Refused("has a projection (proj_size), which this version does not run")
     if call["train"] and call["dropout"] > 0 and count > 1:
-        raise Refused("drops values at random (an LSTM's dropout in training mode)")
+        what = "drops values at random (an LSTM's dropout in training mode)"
+        call.walk.problems.append(Problem(call.where, what))  # and what follows is looked at
     x = call.signal("input")
     time, batch = (1, 0) if call["batch_first"] else (0, 1)
     dims = (BATCH, TIME, FEATURE) if call["batch_first"] else (TIME, BATCH, FEATURE)

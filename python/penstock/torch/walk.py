@@ -203,13 +203,14 @@ class Graph:
     def _passed(self, node: Any, of: Any) -> Any:
         """What stands for the result of a node that was refused, or has an operand that was: its first known operand,
         where that has the same shape, so that what follows is looked at too."""
-        op = op_of(node)
-        shape = shape_of(node)
+        op, several = op_of(node), node.meta.get("val")
+        many = isinstance(several, list | tuple)
+        shape = shape_of(node, 0 if many else None)
         if shape is not None and (op in PASSED_OVER or op not in TABLE) and op not in RECURRENT:
             for n in node.all_input_nodes:
                 value = of(n)
                 if isinstance(value, Signal | States) and value.shape == shape:
-                    return value
+                    return (value, *[UNKNOWN] * (len(several) - 1)) if many else value
         return UNKNOWN
 
 

@@ -1,5 +1,6 @@
 """penstock.torch.export: what is taken, in every way that people write it, answers as PyTorch does in float64."""
 
+import copy
 import re
 
 import numpy as np
@@ -130,7 +131,9 @@ def test_linear_before_and_activations_by_module_and_function():
         lambda s, y: (s.fc.weight @ y.transpose(1, 2)).transpose(1, 2),
         lambda s, y: F.conv1d(y.permute(1, 2, 0), s.fc.weight[:, :, None], s.fc.bias).permute(2, 0, 1),
         lambda s, y: s.fc(y.expand(-1, 1, -1)).narrow(2, 0, M).clone().detach().contiguous(),
-        lambda s, y: s.fc(torch.cat([y])),
+        lambda s, y: s.fc(torch.cat([y]).mT.mT.type_as(y).view_as(y).expand_as(y)),
+        lambda s, y: F.pad(s.fc(y.repeat(1, 1, 1)), (0, 0)).unflatten(0, (-1, 1)).squeeze(1),
+        lambda s, y: torch.stack([s.fc(y)])[0],
     ],
 )
 def test_ways_from_the_lstm_to_the_output(back):
@@ -304,7 +307,13 @@ AFFINE = [
         lambda x: x * torch.arange(1, 4).float().exp().log(),
     ],
     [lambda x: x.div(torch.tensor(3.0)).add_(1).mul_(0.5)],
-    [lambda x: (x + x) * 0.25 - x, lambda x: torch.lerp(x, 2 * x, 0.25)],
+    [
+        lambda x: (x + x) * 0.25 - x,
+        lambda x: torch.lerp(x, 2 * x, 0.25),
+        lambda x: torch.add(x, 1 - x, alpha=0.5),
+        lambda x: torch.sub(x, 2 * x, alpha=3),
+        lambda x: torch.ops.aten.rsub(x, 2 * x, alpha=3),
+    ],
 ]
 
 
@@ -375,13 +384,13 @@ def test_in_place_operations_on_views():
 # ---- activations ----------------------------------------------------------------------------------------------------
 
 ACTIVATIONS = {
-    "relu": [F.relu, nn.ReLU(inplace=True), lambda v: v.clamp_min(0), lambda v: torch.maximum(v, torch.tensor(0.0))],
+    "relu": [F.relu, nn.ReLU(inplace=True), lambda v: v.clamp_min(0), lambda v: torch.max(v, torch.zeros(()))],
     "leaky_relu": [nn.LeakyReLU(), nn.LeakyReLU(0.3), nn.PReLU(init=0.2), lambda v: torch.where(v > 0, v, 0.2 * v)],
     "elu": [nn.ELU(), nn.ELU(0.5), nn.SELU(), nn.CELU(), nn.CELU(2.0)],
     "tanh": [torch.tanh, nn.Tanh()],
     "sigmoid": [torch.sigmoid, nn.Sigmoid(), lambda v: 1 / (1 + torch.exp(-v))],
     "hard_sigmoid": [F.hardsigmoid, nn.Hardsigmoid()],
-    "clip": [nn.Hardtanh(), nn.ReLU6(), nn.Hardtanh(-0.2, 0.3), lambda v: v.clamp(-0.1, 0.2)],
+    "clip": [nn.Hardtanh(), nn.ReLU6(), nn.Hardtanh(-0.2, 0.3), lambda v: v.clamp(-0.1, 0.2), F.relu6],
     "silu": [F.silu, nn.SiLU(inplace=True), lambda v: v * torch.sigmoid(v)],
     "gelu": [F.gelu, nn.GELU(), lambda v: 0.5 * v * (1 + torch.erf(v / 2**0.5))],
     "gelu_tanh": [nn.GELU("tanh"), lambda v: F.gelu(v, approximate="tanh")],
@@ -494,6 +503,18 @@ def test_constants_are_computed_in_float64():
     model = pt.export(net, torch.zeros(T, N))
     wanted = (net.l.weight_ih_l0.detach().double().numpy() * scale).astype(np.float32)
     assert np.array_equal(model.layers[0].tensors["weight_ih"], wanted)
+
+
+def test_arguments_that_are_no_tensors_and_parts_of_parameters():
+    net = Net(
+        lambda s, x, k, name: s.l(x * k * s.scales.chunk(2)[1] + s.scales.topk(1).values)[0],
+        l=lstm(),
+        scales=nn.Parameter(torch.rand(2 * N)),
+    )
+    model, x = pt.export(net, (torch.zeros(T, N), 2.0, "name")), noise(7, N)
+    with torch.no_grad():
+        wanted = copy.deepcopy(net).double()(torch.from_numpy(x).double(), 2.0, "name").numpy()
+    assert error(model.reference(x), wanted) < 1e-6
 
 
 def test_parametrisations():

@@ -11,6 +11,7 @@ from torch.nn.utils import rnn
 
 import penstock.torch as pt
 from penstock.errors import ArgumentError, UnsupportedError
+from penstock.torch import table
 
 N, H, T = 4, 4, 4  # all sizes equal: nothing is told by them
 LINES = Path(__file__).read_text().splitlines()
@@ -130,6 +131,7 @@ MIXING = {  # all of them in one module: each is told by itself
     "softmax over it": lambda y: torch.softmax(y, 0),
     "log_softmax along it": lambda y: torch.log_softmax(y, 0),
     "logsumexp over it": lambda y: y.logsumexp(0),
+    "prod over it": lambda y: y.prod(),
     "cumsum along it": lambda y: y.cumsum(0),
     "cummax along it": lambda y: y.cummax(0).values,
     "reverses it": lambda y: torch.flip(y, (0,)),
@@ -332,13 +334,13 @@ def test_softmax_that_is_not_the_last_layer():
 
 
 OTHERS = {  # all of them in one module
+    "adds two signals": lambda y: y + y[:, [1, 0, 2, 3]],
     "is not run by this version (einsum": lambda y: torch.einsum("tn,mn->tm", y, torch.ones(H, H)),
     "joins several values (cat)": lambda y: torch.cat([y, y], -1),
     "repeats values": lambda y: y.repeat(1, 2),
     "reshapes [4, 4] to [4, 2, 2], which divides an axis": lambda y: y.reshape(T, 2, 2),
     "assigns to a part": lambda y: torch.zeros_like(y).index_put((torch.arange(T),), y),
     "rounds to int32": lambda y: y.to(torch.int32),
-    "multiplies two signals": lambda y: y * y[:, [1, 0, 2, 3]],
     "divides by zero": lambda y: y / torch.tensor([1.0, 0.0, 1.0, 1.0]),
     "mixes features (group_norm over it)": lambda y: F.group_norm(y, 2),
     "mixes features (mean over it)": lambda y: y - y.mean(-1, keepdim=True),
@@ -349,6 +351,12 @@ OTHERS = {  # all of them in one module
     "takes values by indices along several dimensions": lambda y: y[[0, 1], [0, 1]],
     "divides and rounds": lambda y: torch.div(y, 2, rounding_mode="floor"),
     "is not run by this version (unfold)": lambda y: y.unfold(0, 2, 1),
+    "is random (rand_like)": lambda y: y * torch.rand_like(y),
+    "multiplies by a matrix that differs": lambda y: torch.bmm(y[:, None], torch.arange(64.0).reshape(T, H, H)),
+    "repeats values: multiplies by a pile of matrices [3, 4, 4]": lambda y: y @ torch.ones(3, H, H),
+    "repeats values: multiplies by a pile of matrices [2, 4, 4]": lambda y: torch.ones(2, H, H) @ y,
+    "multiplies two signals": lambda y: y[:, None] @ y[:, :, None],
+    "reads the bytes of its values as another type": lambda y: y.view(torch.int32),
 }
 
 
@@ -358,6 +366,15 @@ def test_others():
     assert len(found) == len(OTHERS)
     for (_, _, what), says in zip(found, OTHERS, strict=True):
         assert what.startswith(says)
+
+
+def test_a_form_that_an_entry_does_not_foresee(monkeypatch):
+    def broken(call):
+        raise KeyError("other")
+
+    monkeypatch.setitem(table.TABLE, "tanh", broken)
+    net = Net(lambda s, x: torch.tanh(s.l(x)[0]), l=lstm())
+    assert problems(net)[0][2] == "is not run by this version in this form (tanh: 'other')"
 
 
 def test_a_size_that_depends_on_values():
@@ -405,6 +422,11 @@ def test_what_torch_export_cannot_capture():
 def test_an_input_of_four_dimensions():
     (found,) = problems(nn.Linear(N, H), torch.zeros(2, 3, T, N))
     assert "[T, n], [T, 1, n] or [1, T, n] is accepted" in found[2]
+
+
+def test_an_input_without_features():
+    (found,) = problems(Net(lambda s, x: s.l(x[:, None])[0], l=nn.LSTM(1, H)), torch.zeros(T))
+    assert found[2] == "the input inputs_0 has no dimension of features"
 
 
 def test_a_module_that_does_nothing():

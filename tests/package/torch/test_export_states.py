@@ -150,6 +150,28 @@ def test_states_that_do_not_go_out_as_they_come_in():
         pt.export(Stack("reversed"), example)
 
 
+def test_an_answer_from_the_state_before_the_step():
+    class Before(Step):
+        def forward(self, x, state):
+            return self.fc(state[0]), self.cell(x, state)
+
+    with pytest.raises(UnsupportedError, match="comes from the state state_0 before the step"):
+        pt.export(Before(), (torch.zeros(N), (torch.zeros(H), torch.zeros(H))))
+
+
+def test_one_state_for_two_cells():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.LSTMCell(N, H), nn.LSTMCell(H, H)
+
+        def forward(self, x, state):
+            return self.b(self.a(x, state)[0], state)
+
+    with pytest.raises(UnsupportedError, match="begins the state of two LSTMs"):
+        pt.export(Twice(), (torch.zeros(N), (torch.zeros(H), torch.zeros(H))))
+
+
 class Loop(nn.Module):
     def __init__(self):
         super().__init__()
