@@ -1,11 +1,11 @@
-"""What a file importer has found, and the last steps of every one: build the model, then hold it against the source's own
-runtime."""
+"""What a file importer has found, and the last steps of every one: build the model, then hold it against the source's
+own runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -21,14 +21,13 @@ Answer = Callable[[NDArray[Any]], NDArray[Any]]
 @dataclass
 class Found:
     """source: the file, for messages. chain: what it computes. inputs: features of x. readout: "last" where the source
-    returns only the last step. tolerance: of the comparison with the runtime, relative."""
+    returns only the last step."""
 
     source: str
     chain: list[Step]
     inputs: int
-    readout: str = "all"
+    readout: Literal["all", "last"] = "all"
     notes: list[str] = field(default_factory=list)
-    tolerance: float | None = None
 
 
 def finish(found: Found, runtime: Callable[[], Answer | str] | None) -> Model:
@@ -45,6 +44,5 @@ def finish(found: Found, runtime: Callable[[], Answer | str] | None) -> Model:
             answer = got
     model = build.model(found.chain, found.inputs, source=found.source, readout=found.readout, notes=tuple(found.notes))
     if answer is not None:
-        options = {} if found.tolerance is None else {"tolerance": found.tolerance}
-        verify.against(model, answer, source=found.source, **options)
+        verify.against(model, answer, source=found.source)
     return model

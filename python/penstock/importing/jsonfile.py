@@ -1,5 +1,5 @@
-"""JSON as importers read it: strict (UTF-8, each key once, finite numbers), and field by field, so that what nobody read
-can be named."""
+"""JSON as importers read it: strict (UTF-8, each key once, finite numbers), and field by field, so that what nobody
+read can be named."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
 
 
 def parse(data: bytes, source: str, where: str = "the JSON") -> Any:
-    """The value that a JSON text holds. CorruptError: not UTF-8, not JSON, a key twice, NaN, infinity or a number beyond
-    what a double holds, too deep."""
+    """The value that a JSON text holds. CorruptError: not UTF-8, not JSON, a key twice, NaN, infinity or a number
+    beyond what a double holds, too deep."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)

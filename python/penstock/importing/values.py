@@ -37,7 +37,8 @@ def check_shape(found: Sequence[int], expected: Sequence[int | None], source: st
 
 def checked(array: NDArray[Any], source: str, item: str) -> Array:
     """The array as float64, C order. NonFiniteError where a value is NaN, infinite or beyond 2^40."""
-    values = np.ascontiguousarray(array, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is found below
+        values = np.ascontiguousarray(array, dtype=np.float64)
     good = np.abs(values) <= LARGEST  # false for NaN
     if not np.all(good):
         at = np.unravel_index(int(np.argmin(good)), values.shape)
