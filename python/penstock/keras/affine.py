@@ -52,12 +52,10 @@ def _constants(plan: Plan, fields: Fields, key: str) -> Array:
     """A number, or one for each feature; Keras 3 writes NumPy arrays as objects."""
     value: Any = fields.get(key)
     if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
-        value = Fields(value, plan.source, fields.where).object("config").get("value")
+        value = Fields(value, plan.source, f"{fields.where}, {key}").object("config").get("value")
     while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        value = value[0]
-    if isinstance(value, list):
-        return vector(value, plan.source, f"{fields.where}, {key}")
-    return np.array([fields.number(key)]) if value is fields.get(key) else vector([value], plan.source, fields.where)
+        value = value[0]  # axes of size 1 before the features
+    return vector(value if isinstance(value, list) else [value], plan.source, f"{fields.where}, {key}")
 
 
 def _append(build: Build, scale: Array, shift: Array, where: str) -> None:

@@ -5,37 +5,27 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Any
 
-from penstock.errors import Problem, unsupported
-from penstock.importing import extras
+from penstock.errors import Error, OutOfMemoryError, Problem, unsupported
 from penstock.importing.jsonfile import LARGEST_FILE, Path, corrupt, parse, read_bytes, shown
-from penstock.keras.store import Grouped, Indexed, guarded, text_of
+from penstock.keras import hdf5
+from penstock.keras.store import Grouped, Indexed
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG_LIMIT = 1 << 28  # bytes of config.json and metadata.json
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An open file; a context manager that closes it. model: {"class_name": .., "config": ..}. version: of Keras, its
-    parts, () where the file does not say. legacy: `.h5`. open: what closing closes."""
+    """model: {"class_name": .., "config": ..}. version: of Keras, its parts, () where the file does not say. legacy:
+    `.h5`."""
 
     source: str
     legacy: bool
     model: Any
     version: tuple[int, ...]
     weights: Grouped | Indexed
-    open: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.open.close()
 
 
 def version_of(text: Any) -> tuple[int, ...]:
@@ -44,71 +34,72 @@ def version_of(text: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part is not None) if match else ()
 
 
-def _member(archive: zipfile.ZipFile, source: str, name: str, limit: int) -> bytes:
-    found = [info for info in archive.infolist() if info.filename == name]
-    if len(found) != 1:
-        raise corrupt(source, name, "stands in the archive twice" if found else "is missing from the archive")
-    info = found[0]
-    # deflate expands by no more than 1,032: an entry that says more is not what it says
-    if info.file_size > min(limit, 1100 * info.compress_size + 4096):
-        raise corrupt(source, name, f"says it has {info.file_size} bytes, of {info.compress_size} compressed ones")
-    return archive.read(info)
-
-
-def _hdf5(content: bytes, stack: ExitStack) -> Any:
-    h5py = extras.need("h5py", "keras")
-    return stack.enter_context(h5py.File(io.BytesIO(content), "r"))
-
-
-def _zipped(source: str, data: bytes, stack: ExitStack) -> Archive:
+def _members(data: bytes, source: str, wanted: dict[str, int]) -> tuple[list[str], dict[str, bytes]]:
+    """The names in a zip archive, and those members that are wanted, each with the bytes it may have at most."""
+    found: dict[str, bytes] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = archive.namelist()
-        config = parse(_member(archive, source, "config.json", _CONFIG_LIMIT), source, "config.json")
-        version: tuple[int, ...] = ()
-        if "metadata.json" in names:
-            metadata = parse(_member(archive, source, "metadata.json", _CONFIG_LIMIT), source, "metadata.json")
-            version = version_of(metadata.get("keras_version")) if isinstance(metadata, dict) else ()
-        if "model.weights.h5" not in names:
-            others = [name for name in names if name.startswith("model.weights")]
-            if others:
-                raise unsupported(source, [Problem(others[0], "weights in several files, or in npz, are not read")])
-            raise corrupt(source, "model.weights.h5", "is missing from the archive")
-        content = _member(archive, source, "model.weights.h5", LARGEST_FILE)
-    file = _hdf5(content, stack)
-    if "_layer_checkpoint_dependencies" in file:
+        for info in archive.infolist():
+            name = info.filename
+            if name not in wanted:
+                continue
+            if name in found:
+                raise corrupt(source, name, "stands in the archive twice")
+            # deflate expands by no more than 1,032: an entry that says more is not what it says
+            if info.file_size > min(wanted[name], 1100 * info.compress_size + 4096):
+                what = f"says it has {info.file_size} bytes, of {info.compress_size} compressed ones"
+                raise corrupt(source, name, what)
+            found[name] = archive.read(info)
+        return archive.namelist(), found
+
+
+def _zipped(source: str, data: bytes) -> Archive:
+    wanted = {"config.json": _CONFIG_LIMIT, "metadata.json": _CONFIG_LIMIT, "model.weights.h5": LARGEST_FILE}
+    try:
+        names, found = _members(data, source, wanted)
+    except Error:
+        raise
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{source}: there is not enough memory to read it", file=source) from error
+    except Exception as error:  # zipfile reports damage by exceptions of many types
+        what = f"damaged archive: {type(error).__name__}: {shown(str(error))[1:-1]}"
+        raise corrupt(source, "the file", what) from error
+    if "config.json" not in found:
+        raise corrupt(source, "config.json", "is missing from the archive")
+    config = parse(found["config.json"], source, "config.json")
+    metadata = parse(found["metadata.json"], source, "metadata.json") if "metadata.json" in found else None
+    version = version_of(metadata.get("keras_version")) if isinstance(metadata, dict) else ()
+    if "model.weights.h5" not in found:
+        others = [name for name in names if name.startswith("model.weights")]
+        if others:
+            raise unsupported(source, [Problem(shown(others[0]), "weights in several files, or in npz, are not read")])
+        raise corrupt(source, "model.weights.h5", "is missing from the archive")
+    file = hdf5.root(found["model.weights.h5"], source)
+    if "_layer_checkpoint_dependencies" in file.names():
         what = "the layout of Keras 2.12 and 2.13 is not read; save it as .h5, or with Keras 3"
         raise unsupported(source, [Problem("model.weights.h5", what)])
     return Archive(source, False, config, version, Grouped(file, source))
 
 
-def _legacy(source: str, data: bytes, stack: ExitStack) -> Archive:
-    file = _hdf5(data, stack)
-    text = file.attrs.get("model_config")
-    if text is None:
-        if any(
-            name in file.attrs or name in file for name in ("layer_names", "layers", "_layer_checkpoint_dependencies")
-        ):
+def _legacy(source: str, data: bytes) -> Archive:
+    file = hdf5.root(data, source)
+    config = file.texts("model_config")
+    if not config:
+        if file.texts("layer_names") is not None or {"layers", "_layer_checkpoint_dependencies"} & set(file.names()):
             raise unsupported(source, [Problem("the file", "holds weights only; save the whole model (model.save)")])
-        raise corrupt(source, "the file", "is HDF5, but the attribute model_config is missing", "model_config")
-    config = text_of(text)
-    if config is None:
-        raise corrupt(source, "model_config", "must be a text")
-    model = parse(config.encode("utf-8", "surrogatepass"), source, "model_config")
+        what = "is HDF5, but the attribute model_config is missing, or no text"
+        raise corrupt(source, "the file", what, "model_config")
+    model = parse(config[0].encode(), source, "model_config")
     weights = Indexed(file, source)
-    version = version_of(text_of(file.attrs.get("keras_version"))) or version_of(weights.keras)
+    version = version_of((file.texts("keras_version") or [weights.keras])[0])
     return Archive(source, True, model, version, weights)
 
 
-def open_archive(path: Path) -> Archive:
-    """Opens a file. FileError, CorruptError, UnsupportedError, MissingExtraError (h5py)."""
+def read_archive(path: Path) -> Archive:
+    """Reads a file, whole. FileError, CorruptError, UnsupportedError."""
     source, data = read_bytes(path)
-    with ExitStack() as stack, guarded(source):
-        if data[:2] == b"PK":
-            archive = _zipped(source, data, stack)
-        elif data[:8] == _HDF5:
-            archive = _legacy(source, data, stack)
-        else:
-            what = f"is neither a .keras archive nor HDF5; it begins with {shown(data[:8])}"
-            raise corrupt(source, "the file", what)
-        return replace(archive, open=stack.pop_all())  # stays open until the Archive is closed
-    raise AssertionError("unreachable")  # guarded() swallows nothing
+    if data[:2] == b"PK":
+        return _zipped(source, data)
+    if data[:8] == hdf5.SIGNATURE:
+        return _legacy(source, data)
+    what = f"is neither a .keras archive nor HDF5; it begins with {shown(data[:8])}"
+    raise corrupt(source, "the file", what)

@@ -63,7 +63,8 @@ _WHY = (
         (
             "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention Conv1D SeparableConv1D DepthwiseConv1D "
             "Conv1DTranspose ConvLSTM1D GlobalAveragePooling1D GlobalMaxPooling1D AveragePooling1D MaxPooling1D "
-            "AdaptiveAveragePooling1D AdaptiveMaxPooling1D Permute Reshape RepeatVector UpSampling1D Cropping1D ZeroPadding1D"
+            "AdaptiveAveragePooling1D AdaptiveMaxPooling1D Permute Reshape RepeatVector UpSampling1D Cropping1D "
+            "ZeroPadding1D"
         ).split(),
         MIXES,
     )

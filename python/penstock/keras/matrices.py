@@ -1,5 +1,5 @@
-"""Keras' layers with matrices: LSTM, RNN of LSTMCells, Dense, TimeDistributed. Keras keeps a matrix as [inputs, outputs]
-and the gates in the order i, f, c, o, which is PyTorch's i, f, g, o: weights are transposed, nothing else."""
+"""Keras' layers with matrices: LSTM, RNN of LSTMCells, Dense, TimeDistributed. Keras keeps a matrix as [inputs,
+outputs] and the gates in the order i, f, c, o, which is PyTorch's i, f, g, o: weights are transposed, nothing else."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Cell:
             fields, "recurrent_activation", ("sigmoid",), "is not run; an LSTM's recurrent_activation is sigmoid", plan
         )
         self.bfloat16 = plan.policy(fields)
-        # unit_forget_bias is in the bias already; dropout acts in training; implementation is how it is computed
-        fields.ignore("unit_forget_bias", "dropout", "recurrent_dropout", "seed", "implementation")
+        # unit_forget_bias is in the bias already, dropout acts in training, and the last two are how it is computed
+        fields.ignore("unit_forget_bias", "dropout", "recurrent_dropout", "seed", "implementation", "use_cudnn")
 
     def add(self, build: Build, stored: list[Stored]) -> None:
         kernel = stored[0].read(build.width, 4 * self.units)
@@ -46,8 +46,9 @@ class _Cell:
         build.width = self.units
 
 
-def _sequence(plan: Plan, fields: Fields) -> None:
+def _sequence(plan: Plan, layer: Layer) -> None:
     """The settings that every recurrent layer has."""
+    fields = layer.config
     if plan.rank != 3:
         plan.problem(fields.where, "reads a sequence, but a layer before it returns only its last step")
     if not fields.flag("return_sequences"):
@@ -57,7 +58,9 @@ def _sequence(plan: Plan, fields: Fields) -> None:
     alternatives(fields, "time_major", (False,), "is not run: the time axis must be the second", plan)
     if fields.flag("stateful", False):
         plan.notes.append(f"{fields.where}: stateful: a stream keeps its state between steps, until it is reset")
-    fields.flag("return_state", False)  # its other outputs are refused where they are used
+    # In a Functional model, its other outputs are refused where they are used.
+    if fields.flag("return_state", False) and not layer.inbound:
+        plan.problem(fields.where, "return_state=True: gives its state out; only output 0, y, is run")
     # zero_output_for_mask acts on masks, which are refused where they come from
     fields.ignore("unroll", "zero_output_for_mask", "input_length")
     plan.declared(fields)
@@ -66,7 +69,7 @@ def _sequence(plan: Plan, fields: Fields) -> None:
 def lstm(plan: Plan, layer: Layer) -> None:
     fields = layer.config
     cell = _Cell(plan, fields)
-    _sequence(plan, fields)
+    _sequence(plan, layer)
     plan.finish(fields)
     read = plan.variables(layer, [("cell", cell.names)], cell.bfloat16)
     plan.steps.append(lambda build: cell.add(build, read(build)[0]))
@@ -108,7 +111,7 @@ def _cells(plan: Plan, fields: Fields) -> list[tuple[str, _Cell]]:
 def rnn(plan: Plan, layer: Layer) -> None:
     fields = layer.config
     cells = _cells(plan, fields)
-    _sequence(plan, fields)
+    _sequence(plan, layer)
     plan.policy(fields)
     plan.finish(fields)
     bfloat16 = any(cell.bfloat16 for _, cell in cells)

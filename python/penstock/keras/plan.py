@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from penstock.errors import Problem, ShapeError
 from penstock.importing.chain import Step
@@ -48,8 +48,8 @@ Second = Callable[[Build], None]
 
 @dataclass
 class Plan:
-    """The first pass. version: of Keras. rank: of what the next layer reads, 3 [batch, time, features] or, after a layer
-    that returns only its last step, 2. exact: whether today's Keras computes what the file's own did."""
+    """The first pass. version: of Keras. rank: of what the next layer reads, 3 [batch, time, features] or, after a
+    layer that returns only its last step, 2. exact: whether today's Keras computes what the file's own did."""
 
     source: str
     version: tuple[int, ...]
@@ -57,7 +57,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     steps: list[Second] = field(default_factory=list)
     rank: int = 3
-    readout: str = "all"
+    readout: Literal["all", "last"] = "all"
     inputs: int | None = None
     exact: bool = True
 
@@ -71,12 +71,12 @@ class Plan:
     def policy(self, fields: Fields) -> bool:
         """Checks the dtype policy of a layer; whether its weights are kept as bfloat16."""
         value = fields.get("dtype", "float32")
-        name = value
+        name: Any = value
         if isinstance(value, dict):
             name = value["config"].get("name") if isinstance(value.get("config"), dict) else None
         if name not in _PRECISIONS:
             self.problem(fields.where, f"the dtype policy {shown(value if name is None else name)} is not run")
-        return name == "bfloat16"
+        return bool(name == "bfloat16")
 
     def declared(self, fields: Fields) -> None:
         """Shapes that a layer says its input has (the first one of a Sequential, in Keras 2)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
 from typing import Any
 
 import numpy as np
@@ -11,45 +11,50 @@ from numpy.typing import NDArray
 from penstock.importing.found import Answer
 
 
-def _parts(layer: Any) -> Iterator[Any]:
-    """A layer and what it is made of."""
-    yield layer
-    for name in ("cell", "layer"):
-        inner = getattr(layer, name, None)
-        if inner is not None:
-            yield from _parts(inner)
-    for inner in getattr(layer, "cells", None) or []:
-        yield from _parts(inner)
+def _single(settings: Any) -> Any:
+    """A layer's settings, computing in float32 and keeping no state between calls."""
+    if isinstance(settings, dict):
+        changed = {key: _single(value) for key, value in settings.items()}
+        return changed | {key: value for key, value in (("dtype", "float32"), ("stateful", False)) if key in changed}
+    return [_single(value) for value in settings] if isinstance(settings, list) else settings
 
 
-def runtime(path: str, exact: bool) -> Answer | str:
-    """What Keras answers to x, or why it cannot be asked. exact: whether this Keras computes what the file's own did.
+def _twin(layer: Any, x: Any) -> Any:
+    """The same layer computing in float32 from the same weights. x: what it reads, which tells its shapes."""
+    twin = type(layer).from_config(_single(layer.get_config()))
+    twin(x)
+    twin.set_weights([np.asarray(value).astype(np.float32) for value in layer.get_weights()])
+    if hasattr(twin, "finalize_state"):  # Normalization takes its constants from its weights when told
+        twin.finalize_state()
+    return twin
 
-    The layers are called one by one, so that a fixed number of timesteps in the file does not matter; they compute in
-    float32 from the weights as stored; a stateful layer sees its whole batch."""
+
+def runtime(path: str, inputs: int, exact: bool) -> Answer | str:
+    """What Keras answers to x [T, inputs], or why it cannot be asked. exact: whether this Keras computes what the
+    file's own did.
+
+    The layers are called one by one, in float32 whatever their policy, so that neither a fixed number of timesteps
+    nor a fixed batch matters."""
     if not exact:
-        return "the file's Keras computes hard_sigmoid otherwise than Keras 3"
+        return "the Keras that wrote the file computes hard_sigmoid otherwise than Keras 3"
     try:
-        import keras
-    except Exception as error:  # Keras raises what its backend raises
-        return f"keras cannot be imported ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-    try:
-        model = keras.models.load_model(path, compile=False)
-        layers = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
-        for layer in layers:
-            for part in _parts(layer):
-                part.dtype_policy = keras.DTypePolicy("float32")
-    except Exception as error:  # what Penstock reads, this Keras may not: a note, no refusal
-        return f"Keras {keras.__version__} does not load it ({type(error).__name__})"
-    batch = model.input_shape[0] or 1
+        keras: Any = importlib.import_module("keras")
+        load = keras.models.load_model
+    except Exception as error:  # Keras raises whatever its backend raises
+        return f"Keras cannot be imported here ({type(error).__name__})"
+    layers: list[Any] = []
 
     def answer(x: NDArray[Any]) -> NDArray[Any]:
-        y: Any = np.repeat(np.asarray(x, np.float32)[None], batch, axis=0)
+        y: Any = np.asarray(x, np.float32)[None]
         for layer in layers:
-            if hasattr(layer, "reset_state") and getattr(layer, "stateful", False):
-                layer.reset_state()
-            y = layer(y, training=False) if layer._call_has_training_arg else layer(y)
-            y = y[0] if isinstance(y, list | tuple) else y
-        return np.asarray(keras.ops.convert_to_numpy(y))[0]
+            y = _twin(layer, y)(y)
+            y = y[0] if isinstance(y, list | tuple) else y  # return_state
+        result: NDArray[Any] = np.asarray(keras.ops.convert_to_numpy(y))[0]
+        return result
 
+    try:
+        layers += [layer for layer in load(path, compile=False).layers if type(layer).__name__ != "InputLayer"]
+        answer(np.zeros((2, inputs), np.float32))
+    except Exception as error:  # what Penstock reads, this Keras may not: a note, no refusal
+        return f"Keras {keras.__version__} does not run it ({type(error).__name__})"
     return answer

@@ -1,188 +1,120 @@
-"""Weights of a Keras file: HDF5 groups, in the layout of `.keras` and in that of legacy `.h5`. Nothing in the file is
-trusted: links are not followed, and a dataset must be stored as large as it says it is."""
+"""The weights of a Keras file: where they are, in the layout of `.keras` and in that of legacy `.h5`."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
 
 import numpy as np
 
-from penstock.errors import Error, OutOfMemoryError
 from penstock.importing.chain import Array
 from penstock.importing.jsonfile import corrupt, shown
 from penstock.importing.values import check_shape, checked
+from penstock.keras.hdf5 import Data, Group
 
-# HDF5's filters (gzip) expand by no more than this. A dataset that was never written is stored as nothing at all.
-_EXPANSION = 1100
-
-
-@contextmanager
-def guarded(source: str) -> Iterator[None]:
-    """zipfile and h5py report damage by exceptions of many types; within, each becomes a CorruptError."""
-    try:
-        yield
-    except Error:
-        raise
-    except MemoryError as error:
-        raise OutOfMemoryError(f"{source}: there is not enough memory to read it", file=source) from error
-    except Exception as error:
-        raise corrupt(
-            source, "the file", f"cannot be read: {type(error).__name__}: {shown(str(error))[1:-1]}"
-        ) from error
+Parts = Sequence[tuple[str, Sequence[str]]]
 
 
 class Stored:
-    """One dataset, not read yet."""
+    """One variable, not read yet."""
 
-    def __init__(self, dataset: Any, source: str, item: str, bfloat16: bool) -> None:
-        self._dataset = dataset
+    def __init__(self, data: Data, source: str, item: str, bfloat16: bool) -> None:
+        self._data = data
         self._source = source
         self._item = item
         self._bfloat16 = bfloat16
-        self.shape = tuple(int(size) for size in dataset.shape)
 
     def read(self, *shape: int | None) -> Array:
         """Its values as float64; None in `shape` is any size."""
-        check_shape(self.shape, shape, self._source, self._item)
-        with guarded(self._source):
-            size = math.prod(self.shape) * self._dataset.dtype.itemsize
-            stored = self._dataset.id.get_storage_size()
-            if size > stored * (_EXPANSION if self._dataset.chunks else 1):
-                raise corrupt(self._source, self._item, f"says it has {size} bytes, but {stored} are stored")
-            values = np.asarray(self._dataset[()])
-        if values.dtype.kind == "V" and values.dtype.itemsize == 2 and self._bfloat16:
-            # Keras writes bfloat16 as two opaque bytes: the upper half of a float32.
-            values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-        elif values.dtype.kind != "f":
-            raise corrupt(self._source, self._item, f"holds {values.dtype}; weights are floating-point numbers")
-        return checked(values.reshape(self.shape), self._source, self._item)
+        data = self._data
+        check_shape(data.shape, shape, self._source, self._item)
+        if data.kind != "float" and not (data.kind == "opaque" and self._bfloat16):
+            raise corrupt(self._source, self._item, "holds no floating-point numbers")
+        size = math.prod(data.shape) * data.itemsize
+        if size > data.stored:
+            raise corrupt(self._source, self._item, f"says it has {size} bytes, but {data.stored} are stored")
+        values = data.values()
+        if values.dtype == np.uint16:  # bfloat16 is the upper half of a float32
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        return checked(values, self._source, self._item)
 
 
-class Weights(Protocol):
-    """The weights of a file."""
-
-    def of(
-        self, layer: str, group: str, parts: Sequence[tuple[str, Sequence[str]]], bfloat16: bool
-    ) -> list[list[Stored]]:
-        """The variables of a layer. layer: its name. group: its name by class and counter. parts: for each object within
-        it that has variables, its path ("" for the layer itself) and their names, in the order in which Keras makes them.
-        """
-
-
-def _child(parent: Any, name: str, source: str, item: str) -> Any:
-    """A member of a group that is a hard link. CorruptError where there is none."""
-    import h5py
-
-    if name not in parent:
-        raise corrupt(source, item, "is missing from the file")
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise corrupt(source, item, "is a link to another place; links are not followed")
-    return parent[name]
-
-
-def _group(parent: Any, path: str, source: str, item: str) -> Any:
-    import h5py
-
+def _group(parent: Group, path: str, source: str, item: str) -> Group:
     for name in path.split("/"):
-        parent = _child(parent, name, source, item)
-        if not isinstance(parent, h5py.Group):
-            raise corrupt(source, item, "must be a group")
+        found = parent.child(name)
+        if not isinstance(found, Group):
+            raise corrupt(source, item, "is missing from the file" if found is None else "must be a group")
+        parent = found
     return parent
 
 
-def _dataset(parent: Any, name: str, source: str, item: str, bfloat16: bool) -> Stored:
-    import h5py
-
-    found = _child(parent, name, source, item)
-    if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise corrupt(source, item, "must be a dataset")
-    if found.is_virtual or found.external:
-        raise corrupt(source, item, "keeps its data in other files; they are not read")
+def _variable(parent: Group, name: str, source: str, item: str, bfloat16: bool) -> Stored:
+    found = parent.child(name)
+    if found is None or isinstance(found, Group):
+        raise corrupt(source, item, "is missing from the file" if found is None else "must be a dataset")
     return Stored(found, source, item, bfloat16)
-
-
-def text_of(value: Any) -> str | None:
-    """An HDF5 attribute that is a text, else None."""
-    if isinstance(value, bytes | np.bytes_):
-        try:
-            return bytes(value).decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    return value if isinstance(value, str) else None
 
 
 class Grouped:
     """The layout of `.keras`: layers/CLASS_COUNTER/PATH/vars/0, 1 ..."""
 
-    def __init__(self, file: Any, source: str) -> None:
+    def __init__(self, file: Group, source: str) -> None:
         self._file = file
         self._source = source
 
     def check(self, groups: Sequence[str]) -> None:
         """CorruptError if the file has weights of layers that the configuration does not have."""
-        with guarded(self._source):
-            found = list(_group(self._file, "layers", self._source, "layers")) if "layers" in self._file else []
-        for name in found:
+        layers = self._file.child("layers")
+        for name in layers.names() if isinstance(layers, Group) else []:
             if name not in groups:
                 raise corrupt(self._source, f"layers/{name}", "has weights, but config.json has no such layer")
 
-    def of(
-        self, layer: str, group: str, parts: Sequence[tuple[str, Sequence[str]]], bfloat16: bool
-    ) -> list[list[Stored]]:
-        with guarded(self._source):
-            return [list(self._variables(layer, group, path, names, bfloat16)) for path, names in parts]
+    def of(self, layer: str, group: str, parts: Parts, bfloat16: bool) -> list[list[Stored]]:
+        """The variables of a layer. layer: its name. group: its name by class and counter. parts: for each object
+        within it that has variables, its path ("" for the layer itself) and their names, in the order in which Keras
+        makes them."""
+        return [list(self._variables(layer, group, path, names, bfloat16)) for path, names in parts]
 
     def _variables(self, layer: str, group: str, path: str, names: Sequence[str], bfloat16: bool) -> Iterator[Stored]:
         own = f"layers/{group}"
-        place = "/".join(part for part in (own, path, "vars") if part)
-        # The name that the file keeps of the layer tells whether counting found the right one.
-        kept = text_of(
-            _group(self._file, own, self._source, f"{layer}, {own}").get("vars", self._file).attrs.get("name")
-        )
-        if kept is not None and kept != layer:
-            raise corrupt(self._source, own, f"belongs to the layer {shown(kept)}, not to {shown(layer)}", "name")
-        found = _group(self._file, place, self._source, f"{layer}, {place}")
-        if len(found) != len(names):
-            raise corrupt(
-                self._source, f"{layer}, {place}", f"has {len(found)} variables, not {len(names)} ({', '.join(names)})"
-            )
+        below = _group(self._file, own, self._source, f"{layer}, {own}")
+        # The name that the file keeps of a layer tells whether counting has found the right one.
+        variables = below.child("vars")
+        kept = variables.texts("name") if isinstance(variables, Group) else None
+        if kept and kept[0] != layer:
+            raise corrupt(self._source, own, f"belongs to the layer {shown(kept[0])}, not to {shown(layer)}", "name")
+        place = "/".join(part for part in (path, "vars") if part)
+        found = _group(below, place, self._source, f"{layer}, {own}/{place}")
+        there = len(found.names())
+        if there != len(names):
+            what = f"has {there} variables, not {len(names)} ({', '.join(names)})"
+            raise corrupt(self._source, f"{layer}, {own}/{place}", what)
         for index, name in enumerate(names):
-            yield _dataset(found, str(index), self._source, f"{layer}, {name} ({place}/{index})", bfloat16)
+            yield _variable(found, str(index), self._source, f"{layer}, {name} ({own}/{place}/{index})", bfloat16)
 
 
-def _texts(group: Any, name: str, source: str, item: str) -> list[str]:
+def _texts(group: Group, name: str, source: str, item: str) -> list[str]:
     """A list of texts in attributes: NAME, or NAME0, NAME1 ... where it was too long for one."""
-    if name in group.attrs:
-        pieces = [group.attrs[name]]
-    else:
-        pieces = []
-        while f"{name}{len(pieces)}" in group.attrs:
-            pieces.append(group.attrs[f"{name}{len(pieces)}"])
-        if not pieces:
-            raise corrupt(source, item, f"the attribute {name} is missing", name)
-    found: list[str] = []
-    for piece in pieces:
-        for value in np.atleast_1d(np.asarray(piece)).tolist():
-            text = text_of(value)
-            if text is None:
-                raise corrupt(source, item, f"the attribute {name} must be a list of texts", name)
-            found.append(text)
-    return found
+    found = group.texts(name)
+    if found is not None:
+        return found
+    pieces: list[list[str]] = []
+    while (piece := group.texts(f"{name}{len(pieces)}")) is not None:
+        pieces.append(piece)
+    if not pieces:
+        raise corrupt(source, item, f"the attribute {name} is missing, or no list of texts", name)
+    return [text for piece in pieces for text in piece]
 
 
 class Indexed:
     """The layout of legacy `.h5`: the attributes layer_names and weight_names are the index of model_weights."""
 
-    def __init__(self, file: Any, source: str) -> None:
+    def __init__(self, file: Group, source: str) -> None:
         self._source = source
-        with guarded(source):
-            self._root = _group(file, "model_weights", source, "model_weights")
-            self._names = _texts(self._root, "layer_names", source, "model_weights")
-            self.keras = text_of(self._root.attrs.get("keras_version"))
+        self._root = _group(file, "model_weights", source, "model_weights")
+        self._names = _texts(self._root, "layer_names", source, "model_weights")
+        self.keras = (self._root.texts("keras_version") or [""])[0]
 
     def check(self, layers: Sequence[str]) -> None:
         """CorruptError if the index has layers that the configuration does not have."""
@@ -190,12 +122,10 @@ class Indexed:
             if name not in layers:
                 raise corrupt(self._source, "layer_names", f"has {shown(name)}, but model_config has no such layer")
 
-    def of(
-        self, layer: str, group: str, parts: Sequence[tuple[str, Sequence[str]]], bfloat16: bool
-    ) -> list[list[Stored]]:
+    def of(self, layer: str, group: str, parts: Parts, bfloat16: bool) -> list[list[Stored]]:
+        """As Grouped.of."""
         wanted = [name for _, names in parts for name in names]
-        with guarded(self._source):
-            stored = self._stored(layer, wanted, bfloat16)
+        stored = self._stored(layer, wanted, bfloat16)
         result: list[list[Stored]] = []
         for _, names in parts:
             result.append(stored[: len(names)])
@@ -217,5 +147,5 @@ class Indexed:
             if not re.fullmatch(name + r"(_\d+)?(:0)?", last):
                 raise corrupt(self._source, item, f"weight_names has {shown(path)} where {name} is due", "weight_names")
             parent = _group(found, "/".join(folders), self._source, f"{item}/{path}") if folders else found
-            stored.append(_dataset(parent, last, self._source, f"{item}/{path}", bfloat16))
+            stored.append(_variable(parent, last, self._source, f"{item}/{path}", bfloat16))
         return stored
