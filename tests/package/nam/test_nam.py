@@ -66,7 +66,9 @@ def noise(content, steps=40):
 def write(tmp_path):
     def written(content):
         path = tmp_path / "a.nam"
-        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        path.write_text(
+            content if isinstance(content, str) else json.dumps(content), encoding="utf-8", errors="surrogatepass"
+        )
         return path
 
     return written

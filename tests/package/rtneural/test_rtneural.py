@@ -46,7 +46,9 @@ def noise(n, steps=30):
 def write(tmp_path):
     def written(content):
         path = tmp_path / "a.json"
-        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        path.write_text(
+            content if isinstance(content, str) else json.dumps(content), encoding="utf-8", errors="surrogatepass"
+        )
         return path
 
     return written
