@@ -11,7 +11,7 @@ from hypothesis import settings
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-settings.register_profile("torch", deadline=None, max_examples=40)
+settings.register_profile("torch", deadline=None, max_examples=25)
 settings.load_profile("torch")
 
 

@@ -490,15 +490,15 @@ def test_a_module_that_casts():
 
 
 def test_constants_are_computed_in_float64():
-    """A chain of scales that float32 would round at each step."""
+    """A chain of scales that float32 would round at each step; some are parameters, one is made in forward."""
     steps = [torch.rand(N) + 0.5 for _ in range(20)]
 
     def forward(s, x):
         for value in steps:
             x = x * value
-        return s.l(x)[0]
+        return s.l(x * torch.arange(1.0, N + 1).sqrt().exp())[0]
 
-    scale = np.prod([v.double().numpy() for v in steps], axis=0)
+    scale = np.prod([v.double().numpy() for v in steps], axis=0) * np.exp(np.sqrt(np.arange(1.0, N + 1)))
     net = Net(forward, l=lstm())
     model = pt.export(net, torch.zeros(T, N))
     wanted = (net.l.weight_ih_l0.detach().double().numpy() * scale).astype(np.float32)

@@ -331,8 +331,7 @@ def pieces(module, x, lengths):
         return torch.cat([module(piece) for piece in torch.split(x, lengths)]).numpy()
 
 
-@pytest.mark.parametrize("nested", [True, False])
-@pytest.mark.parametrize("start", [True, False])
+@pytest.mark.parametrize(("nested", "start"), [(True, True), (True, False), (False, True)])
 def test_recurrent_state_lstm(nested, start):
     state = (torch.randn(2, H), torch.randn(2, H)) if start else None
     net = pt.nn.RecurrentStateLSTM(N, H, num_layers=2, init_state=state)
@@ -377,8 +376,7 @@ class Kept(nn.Module):
         return y
 
 
-@pytest.mark.parametrize("how", ["assigned", "copied"])
-@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize(("how", "nested"), [("assigned", True), ("assigned", False), ("copied", True)])
 def test_buffers_of_ones_own(how, nested):
     net = nn.Sequential(Kept(how)) if nested else Kept(how)
     wanted = pieces(copy.deepcopy(net).double(), torch.from_numpy(noise(6, N)).double(), [1, 3, 2])
