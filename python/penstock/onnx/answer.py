@@ -9,6 +9,7 @@ from typing import Any, Literal
 from penstock.errors import Problem, unsupported
 from penstock.importing.axes import BATCH, FEATURE, TIME, Part, Refused, Signal, States, resolve
 from penstock.importing.chain import Affine, Linear, Lstm, Step
+from penstock.onnx.file import HALVES, type_name
 from penstock.onnx.source import Input, Source
 from penstock.onnx.table import Context, Fed
 
@@ -28,6 +29,7 @@ class Answer:
     width: int
     fed: list[Fed]
     notes: list[str]
+    rounded: frozenset[int]  # element types below float32 that the file computes in
 
     @property
     def readout(self) -> Literal["all", "last"]:
@@ -76,7 +78,9 @@ def chosen(source: Source, context: Context, outputs: Mapping[str, Any]) -> Answ
         notes.append(f"the batch of {rows[0]} is dropped: each row is a stream")
     unused = (set(inputs) | set(source.idle)) - {main.name} - {f.name for f in fed}
     notes += [f"input {n!r} is not needed for output {name!r}" for n in sorted(unused)]
-    return Answer(name, signal, main, steps, width, fed, notes)
+    rounded = frozenset(context.rounded | ({main.elem} & set(HALVES)))
+    notes += [f"the file rounds to {type_name(kind)}; the model does not" for kind in sorted(rounded)]
+    return Answer(name, signal, main, steps, width, fed, notes, rounded)
 
 
 def _main(outputs: Mapping[str, Any], problems: list[Problem]) -> tuple[str, Signal | None]:

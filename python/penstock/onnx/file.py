@@ -28,6 +28,7 @@ _FIELDS: dict[int, str] = {
     **dict.fromkeys((_T.FLOAT16, _T.BFLOAT16, _T.INT8, _T.INT16, _T.INT32, _T.UINT8, _T.UINT16, _T.BOOL), "int32_data"),
 }
 READ = frozenset(_FIELDS)
+HALVES = (_T.FLOAT16, _T.BFLOAT16)
 FLOATS = (_T.FLOAT, _T.DOUBLE, _T.FLOAT16, _T.BFLOAT16)
 
 

@@ -59,6 +59,7 @@ class Folded:
     types: dict[str, Type] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # of outputs of a chosen If, to the name that it stands for
     refused: dict[int, Problem] = field(default_factory=dict)  # by id of the node
+    large: set[int] = field(default_factory=set)  # those refused for the size of what they make
 
     def known(self, name: str) -> bool:
         return name in self.constants or name in self.types
@@ -187,6 +188,7 @@ class Folder:
         moved = size + sum(v.size for v in inputs.values())
         if size > self.limit or moved > self.left:
             self._refuse(item, f"makes a constant of {size} values, out of proportion to the file")
+            self.made.large.add(id(item))
             return False
         self.left -= moved
         try:

@@ -10,7 +10,8 @@ import numpy as np
 from onnx import TensorProto
 
 from penstock.importing.axes import TIME, Refused, Signal, States
-from penstock.onnx.file import FLOATS, type_name
+from penstock.onnx.file import FLOATS, HALVES, type_name
+from penstock.onnx.fold import type_of
 from penstock.onnx.graph import Node
 from penstock.onnx.table import Array, Context, constant, given, ints, op, signal, tracked
 
@@ -18,6 +19,12 @@ from penstock.onnx.table import Array, Context, constant, given, ints, op, signa
 @op("Identity")
 def identity(context: Context, item: Node, args: list[Any]) -> Any:
     return args[0]
+
+
+@op("Shape", "Size")
+def shape(context: Context, item: Node, args: list[Any]) -> Any:
+    """Pass 1 has evaluated those of known shapes."""
+    raise Refused("is of a tensor whose shape is not known")
 
 
 @op("Dropout")
@@ -39,11 +46,11 @@ def cast(context: Context, item: Node, args: list[Any]) -> Any:
     elif item.inputs[1] in context.types:
         target = context.types[item.inputs[1]].elem
     else:
-        from penstock.onnx.fold import type_of
-
         target = type_of(args[1]).elem
     if target not in FLOATS:
         raise Refused(f"casts a signal to {type_name(target)}")
+    if target in HALVES:
+        context.rounded.add(target)
     if source in FLOATS:
         return value
     if source == TensorProto.BOOL:

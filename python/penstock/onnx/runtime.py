@@ -61,7 +61,7 @@ def check(source: Source, model: Model, answer: Answer, steps: Sequence[Step]) -
             lines = str(error).strip().splitlines() or [type(error).__name__]
             failed.append(f"{runtime}: {lines[0]}")
             continue
-        tolerance = _TOLERANCES.get(answer.input.elem, 1e-4)
+        tolerance = max([1e-4, *(_TOLERANCES[kind] for kind in answer.rounded)])
         found = verify.against(model, of(run), source=source.file.name, tolerance=tolerance, steps=time)
         return f"verified against {runtime}: relative error {found:.1e}"
     problems = [Problem("verification", f"the file itself cannot be run: {what}") for what in failed]

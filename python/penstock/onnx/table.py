@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import Problem
-from penstock.importing.axes import Refused, Signal, States, Tracked
+from penstock.importing.axes import TIME, Refused, Signal, States, Tracked
 from penstock.importing.chain import Lstm
 from penstock.onnx.fold import Folded, Type
 from penstock.onnx.graph import Node
@@ -39,21 +40,30 @@ class Fed:
 
 @dataclass
 class Context:
-    """opset: the default operator set's version. types: of every name that depends on an input. fed: grows."""
+    """opset: the default operator set's version. types: of every name that depends on an input. any_size: what pass 1
+    has refused for its size is no problem."""
 
     opset: int
     types: Mapping[str, Type]
+    any_size: bool = False
     problems: list[Problem] = field(default_factory=list)
     fed: list[Fed] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)  # sizes that Reshapes ask for which were refused
+    rounded: set[int] = field(default_factory=set)  # element types that signals are rounded to
+    asked: list[int] = field(default_factory=list)  # numbers of timesteps that refused Reshapes may want
 
     def problem(self, item: Node, what: str) -> None:
         self.problems.append(Problem(item.where, what))
 
     def refuse(self, item: Node, what: str, args: Sequence[Any]) -> None:
         self.problem(item, what)
-        if item.op == "Reshape" and len(args) > 1 and isinstance(args[1], np.ndarray):
-            self.asked += [int(size) for size in args[1].reshape(-1)[:8] if size > 1]
+        if item.op != "Reshape" or len(args) < 2 or not isinstance(args[1], np.ndarray):
+            return
+        sizes = [int(size) for size in args[1].reshape(-1)[:8]]
+        if isinstance(args[0], Signal) and min(sizes, default=0) > 0:
+            for axis in (a for group in args[0].dims for a in group if a.kind == TIME):
+                steps, rest = divmod(math.prod(sizes) * axis.size, math.prod(args[0].shape))
+                sizes = [steps] if not rest else []
+        self.asked += [size for size in sizes if size > 1]
 
 
 Handler = Callable[[Context, Node, list[Any]], Any]
@@ -114,6 +124,8 @@ def walk(context: Context, folded: Folded, inputs: Mapping[str, Signal], nodes: 
 
 def _made(context: Context, folded: Folded, item: Node, args: list[Any]) -> list[Value]:
     unknown: list[Value] = [Unknown() for _ in item.outputs]
+    if id(item) in folded.large and context.any_size:
+        return unknown
     if id(item) in folded.refused:
         context.refuse(item, folded.refused[id(item)].what, args)
         return unknown

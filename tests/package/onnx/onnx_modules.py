@@ -23,7 +23,7 @@ class Case:
     layout: str = "tbn"
     answer: str = "all"
     refused: str = ""
-    refused_if: str = "always"  # or "open": only if the file leaves the time open
+    refused_if: str = "always"  # or "open": only if the file leaves the time open, as DY files only seem to
     layers: int = 0
     batches: tuple[int, ...] = (1, 4)
     dynamic: bool = True

@@ -111,6 +111,38 @@ def test_a_time_that_a_reshape_fixes(tmp_path):
     refused(around(tmp_path / "o.onnx", nodes, {"s": i64(9, 2, 7)}, shape=("time", 1, INPUTS)), "reshapes")
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 150), (0, 1000), (-150, 2**62), (-1000, 2**62), (0, 2**31 - 1)])
+def test_a_sequence_that_is_cut_off(tmp_path, start, end):
+    """h[:1000] is nothing for 101 timesteps, but cuts off whatever is behind the thousandth. The largest integers are
+    how exporters write "to the end"."""
+    nodes = [node("Slice", ["h", "start", "end", "at"], ["y"])]
+    constants = {"start": i64(start), "end": i64(end), "at": i64(0)}
+    path = around(tmp_path / "m.onnx", nodes, constants, shape=("time", 1, INPUTS))
+    if end == 2**31 - 1:
+        compared(path)
+    else:
+        refused(path, "node 'the_slice' (Slice)", "takes timesteps")
+
+
+def test_zeros_for_each_timestep(tmp_path):
+    """zeros_like(h): for as many timesteps as one likes that is a large constant, which says nothing against it."""
+    nodes = [
+        node("Shape", ["h"], ["s"]),
+        node("ConstantOfShape", ["s"], ["z"], value=onnx.numpy_helper.from_array(np.zeros(1))),
+        node("Max", ["h", "z"], ["y"]),
+    ]
+    model = compared(around(tmp_path / "m.onnx", nodes, shape=("time", 1, INPUTS)))
+    assert model.layers[-1].function == "relu"
+
+
+def test_one_name_for_two_dimensions(tmp_path):
+    """A time that has the batch's name is still a time: it does not count as 1."""
+    compared(around(tmp_path / "m.onnx", [node("Neg", ["h"], ["y"])], shape=("n", "n", INPUTS)))
+    nodes = [node("Squeeze", ["h"], ["a"]), node("ReduceMean", ["a", "zero"], ["y"])]
+    path = around(tmp_path / "n.onnx", nodes, {"zero": i64(0)}, shape=("n", "n", INPUTS))
+    refused(path, "mixes timesteps")
+
+
 def test_initializers_that_are_inputs_too(tmp_path):
     """Every initializer had to be, once; a caller may give another value."""
     constants = weights()
@@ -190,6 +222,14 @@ def test_functions_are_inlined(tmp_path):
     path = around(tmp_path / "m.onnx", [call("Outer", "h", "a"), call("Outer", "a", "y")], functions=[inner, outer])
     kinds = ["lstm", "activation", "linear", "activation", "linear"]
     assert [layer.kind for layer in compared(path).layers] == kinds
+
+
+def test_the_source_line_of_a_node_in_a_function(tmp_path):
+    inner = node("Trilu", ["a"], ["b"])
+    entry = inner.metadata_props.add()
+    entry.key, entry.value = "pkg.torch.onnx.stack_trace", 'File "/home/me/model.py", line 12, in forward'
+    path = around(tmp_path / "m.onnx", [call("Outer", "h", "y")], functions=[own("Outer", [inner])])
+    refused(path, "(Trilu), model.py line 12: is an operation")
 
 
 def test_a_function_that_calls_itself(tmp_path):

@@ -193,6 +193,14 @@ def test_activations(tmp_path, name, defaults):
     check(tmp_path, nodes, {"six": np.array(6.0)}, batch=2)
 
 
+def test_rounding_on_the_way(tmp_path):
+    """The model does not round to float16 where the file does; that is said."""
+    nodes = [node("Cast", ["h"], ["a"], to=TensorProto.FLOAT16), node("Cast", ["a"], ["y"], to=TensorProto.DOUBLE)]
+    path = around(tmp_path / "m.onnx", nodes)
+    model = compared(path, tolerance=2e-3)
+    assert "the file rounds to FLOAT16; the model does not" in model.notes
+
+
 def test_celu(tmp_path):
     """Only defined of float32."""
     nodes = [node("Cast", ["h"], ["a"], to=TensorProto.FLOAT), node("Celu", ["a"], ["b"], alpha=0.6)]
