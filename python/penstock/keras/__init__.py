@@ -29,7 +29,9 @@ __all__ = ["load"]
 def _found(path: Path) -> tuple[Found, Plan]:
     archive = read_archive(path)
     plan = Plan(archive.source, archive.version)
-    layers, order = read(archive, plan.problems)
+    layers, order, settings = read(archive, plan.problems)
+    if settings is not None:
+        plan.declared(settings)  # a Sequential that was built without an InputLayer
     for layer in order:
         plan_layer(plan, layer)
     if plan.problems:

@@ -180,9 +180,9 @@ def _path(fields: Fields, layers: list[Layer], problems: list[Problem]) -> list[
     return path[::-1]
 
 
-def read(archive: Archive, problems: list[Problem]) -> tuple[list[Layer], list[Layer]]:
-    """All layers of the configuration, and those of the path in the order of the data. Where there is a problem, the
-    second is not to be run."""
+def read(archive: Archive, problems: list[Problem]) -> tuple[list[Layer], list[Layer], Fields | None]:
+    """All layers of the configuration, and those of the path in the order of the data; and the settings of the model,
+    None where there are none. Where there is a problem, the path is not to be run."""
     place = "model_config" if archive.legacy else "config.json"
     root = Fields(archive.model, archive.source, place)
     kind = root.text("class_name")
@@ -190,10 +190,10 @@ def read(archive: Archive, problems: list[Problem]) -> tuple[list[Layer], list[L
     root.ignore("keras_version", "backend")
     if kind not in ("Sequential", "Functional", "Model") or foreign(root) is not None:
         problems.append(Problem(place, f"a model of class {shown(kind)}; only Sequential and Functional are read"))
-        return [], []
+        return [], [], None
     if kind == "Sequential" and isinstance(root.get("config"), list):  # Keras before 2.2.3
         layers = _entries(archive, root.items("config"), place, problems)
-        return layers, layers
+        return layers, layers, None
     fields = root.object("config")
     fields.where = place
     layers = _entries(archive, fields.items("layers"), place, problems)
@@ -201,4 +201,4 @@ def read(archive: Archive, problems: list[Problem]) -> tuple[list[Layer], list[L
     path = layers if kind == "Sequential" else _path(fields, layers, problems)
     for known in (root, fields):
         problems += [Problem(place, f"the key {shown(key)} is not known") for key in known.rest()]
-    return layers, path
+    return layers, path, fields

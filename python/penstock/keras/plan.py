@@ -80,7 +80,7 @@ class Plan:
 
     def declared(self, fields: Fields) -> None:
         """Shapes that a layer says its input has (the first one of a Sequential, in Keras 2)."""
-        for key in ("batch_shape", "batch_input_shape", "input_shape"):
+        for key in ("batch_shape", "batch_input_shape", "build_input_shape", "input_shape"):
             shape = fields.get(key, None)
             if shape is None:
                 continue
@@ -93,8 +93,10 @@ class Plan:
                     fields.where, f"the input has {len(shape)} axes, {shown(shape)}; [batch, time, features] is run"
                 )
             elif shape[-1] is not None:
-                if not 1 <= shape[-1] <= LARGEST_WIDTH or self.inputs not in (None, shape[-1]):
+                if not 1 <= shape[-1] <= LARGEST_WIDTH:
                     raise fields.bad(key, f"ends with {shape[-1]} features")
+                if self.inputs not in (None, shape[-1]):
+                    raise fields.bad(key, f"ends with {shape[-1]} features; another shape says {self.inputs}")
                 self.inputs = shape[-1]
         fields.ignore("input_dim", "input_length")
 

@@ -56,6 +56,7 @@ def scalars():
         L.ELU(0.5),
         L.Dense(4, activation="gelu"),
         L.Dense(4, activation="leaky_relu"),
+        L.Dense(4),
         L.ReLU(max_value=0.75),
         L.Dense(3),
         L.Normalization(mean=[0.0, 1.0, 2.0], variance=[1.0, 4.0, 0.25], invert=True),

@@ -136,7 +136,13 @@ def test_shapes(tmp_path):
     def inputs(config):
         entry(config, "input_layer")["config"]["batch_shape"] = [None, None, 2]
 
-    refused(changed(tmp_path, configure=inputs), ShapeError, r"lstm, kernel .*must be \[2, 20\], is \[3, 20\]")
+    refused(changed(tmp_path, configure=inputs), CorruptError, "ends with 2 features; another shape says 3")
+
+    def both(config):
+        inputs(config)
+        config["config"]["build_input_shape"] = [None, None, 2]
+
+    refused(changed(tmp_path, configure=both), ShapeError, r"lstm, kernel .*must be \[2, 20\], is \[3, 20\]")
 
     def weigh(file):
         del file["layers/dense/vars/1"]

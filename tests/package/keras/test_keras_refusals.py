@@ -101,6 +101,7 @@ CASES = [
     # the input
     ("sequential", setting("input_layer", "batch_shape", [None, 3]), "input_layer", "has 2 axes"),
     ("sequential", setting("input_layer", "batch_shape", [None, None, 4, 3]), "input_layer", "has 4 axes"),
+    ("sequential", lambda c: c["config"].__setitem__("build_input_shape", [None, 3]), "config.json", "has 2 axes"),
     ("sequential", setting("input_layer", "sparse", True), "input_layer", "sparse=True"),
     ("sequential", setting("input_layer", "ragged", True), "input_layer", "ragged=True"),
     ("sequential", setting("input_layer", "dtype", "int32"), "input_layer", "dtype policy 'int32'"),
