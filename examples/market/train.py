@@ -15,9 +15,10 @@ import platform
 import sys
 
 import numpy as np
-import penstock.torch
 import torch
 from safetensors.torch import load_file, save_file
+
+import penstock.torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAST_TRAINED, LAST_CHECKED = 2011, 2014  # training to 2011; 2012 to 2014 choose when to stop; from 2015 on held back
@@ -179,6 +180,7 @@ def main():
     size = np.abs(returns[1:])
     years = np.array([int(d[:4]) for d in dates[1:]])  # a forecast belongs to the year of the day it is for
 
+    options.folder.mkdir(parents=True, exist_ok=True)
     if options.evaluate:
         state = load_file(options.folder / "market.safetensors")
     else:

@@ -20,13 +20,13 @@ import tempfile
 os.environ.setdefault("KERAS_BACKEND", "torch")  # keras is only used to write a .keras file
 
 import numpy as np
-import penstock.keras
-import penstock.onnx
-import penstock.torch
 import torch
 from safetensors.torch import load_file
 
 import penstock
+import penstock.keras
+import penstock.onnx
+import penstock.torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 UNITS, LAYERS, FEATURES = 64, 2, 2
@@ -55,7 +55,10 @@ def trained():
 def by_onnx(folder, dynamo):
     """The newer exporter runs in a process of its own: a second export with a dynamic time in one process fails."""
     path = folder / f"{'dynamo' if dynamo else 'torchscript'}.onnx"
-    subprocess.run([sys.executable, __file__, "--export", path, *(["--dynamo"] if dynamo else [])], check=True)
+    command = [sys.executable, __file__, "--export", path, *(["--dynamo"] if dynamo else [])]
+    done = subprocess.run(command, capture_output=True, text=True)  # the exporters warn at length
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stderr}")
     return penstock.onnx.load(path)
 
 

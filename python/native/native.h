@@ -19,6 +19,7 @@ typedef struct {
     PyObject *float32; /* numpy.dtype("float32") */
     /* Found in sys.modules once somebody has imported torch, which this package does not. */
     PyObject *tensor, *parameter, *torch_float32;
+    const struct dlpack_exchange *exchange; /* NULL: an older torch */
     /* interned */
     PyObject *mask, *requires_grad, *dtype, *is_cpu, *is_contiguous, *is_neg, *shape, *data_ptr;
 } module_state;
@@ -68,6 +69,10 @@ typedef struct {
  * what the error calls it. */
 int operand_take(module_state *state, operand *o, PyObject *value, const char *name, Py_ssize_t width, int writable);
 void operand_release(operand *o);
+
+/* ---- tensor.c ---- */
+/* The memory of a tensor that is as operand_take wants it; else -1, perhaps with an exception set. */
+int tensor_take(module_state *state, PyObject *value, Py_ssize_t width, float **data);
 
 /* ---- stepper.c, bound.c ---- */
 extern PyType_Spec stepper_spec, bound_spec;

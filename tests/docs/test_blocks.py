@@ -27,6 +27,7 @@ DOCUMENTS = [
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
 BUILD = os.environ.get("BUILD", "build")
 INSTALL = re.compile(r"^make install\b", re.MULTILINE)
+COPY = re.compile(r"\A<!-- runs in a copy of: (examples/\w+) -->\n")
 SECONDS = 300  # for one block; they take a few
 
 
@@ -124,6 +125,10 @@ class Runner:
                 self.command(block, ["bash", "-eu", "-c", f"{line} -n"], cwd=ROOT)
 
     def pip(self, block):
+        if re.fullmatch(r"pip install (\.|'\.\[[a-z,]+\]') *(#.*)?\n", block.body):  # the package of this checkout
+            assert importlib.util.find_spec("penstock"), f"{block.place}: the tests' Python has no penstock"
+            self.named = [*(self.named or []), "penstock"]
+            return
         form = r"python3 -m venv venv\n\. venv/bin/activate\npip install((?: [\w-]+)+)\n"
         shown = re.fullmatch(form, block.body)
         assert shown, f"{block.place}: not of the form {form}"
@@ -166,13 +171,24 @@ def modules_of(block):
 
 
 def missing_module(blocks):
-    """A module that a Python block imports and this interpreter has not; None if there is none."""
+    """A module that a Python block imports and this interpreter has not; None if there is none. Blocks before it may
+    have made it."""
+    own = set()
     for block in blocks:
         if block.language == "python":
             for name in modules_of(block):
-                if importlib.util.find_spec(name) is None:
+                if name not in own and importlib.util.find_spec(name) is None:
                     return name
+            own.update(word.removesuffix(".py") for word in block.words)
     return None
+
+
+def folder_of(document, text):
+    """The folder of which the blocks see a copy: an example's own, or the one that the document's first line names."""
+    if document.parent.parent == ROOT / "examples":
+        return document.parent
+    named = COPY.match(text)
+    return ROOT / named[1] if named else None
 
 
 def installs(block):
@@ -218,7 +234,8 @@ def environment(tmp_path_factory):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_blocks(document, environment, tmp_path):
-    blocks = blocks_of(document, document.read_text(encoding="utf-8"))
+    text = document.read_text(encoding="utf-8")
+    blocks = blocks_of(document, text)
     missing = missing_module(blocks)
     if missing:
         reason = f"{document.name}: not run, Python has no module {missing} (make test TORCH_INDEX=URL)"
@@ -226,8 +243,9 @@ def test_blocks(document, environment, tmp_path):
             pytest.fail(reason)
         pytest.skip(reason)
     folder = tmp_path / "blocks"
-    if document.parent.parent == ROOT / "examples":
-        shutil.copytree(document.parent, folder)
+    copied = folder_of(document, text)
+    if copied:
+        shutil.copytree(copied, folder)
     else:
         folder.mkdir()
     if any(installs(block) for block in blocks):
@@ -250,6 +268,7 @@ def test_the_runner_can_fail(environment, tmp_path):
         "```sh make\nmake no-such-target\n```",
         "```sh make\nmake install PREFIX=/dev/null/none\n```",
         "```sh pip\npip download numpy\n```",
+        "```sh pip\npip install '.[torch' x\n```",
         "```sh pip\npython3 -m venv venv\n. venv/bin/activate\npip install no_such_module\n```",
         "```sh pip\npython3 -m venv venv\n. venv/bin/activate\npip install pytest\n```\n```python\nimport pluggy\n```",
         "```sh\none=1\n```\n```sh\necho $one\n```",

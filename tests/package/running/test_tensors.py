@@ -1,5 +1,9 @@
 """PyTorch's tensors as arguments: float32 on the CPU without a copy; everything else is refused by name."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from running_support import model, noise, program
@@ -7,6 +11,7 @@ from running_support import model, noise, program
 import penstock
 
 torch = pytest.importorskip("torch")
+TABLE = "__dlpack_c_exchange_api__"
 engine = penstock.Engine(program())
 X = torch.from_numpy(noise(1)[0])
 
@@ -151,3 +156,22 @@ def test_reference_is_pytorch_in_float64(layers, state):
     stream.run(x)
     for i, (ours_h, ours_c) in enumerate(stream.state):
         assert np.abs(ours_h - h[i].numpy()).max() < 1e-5 and np.abs(ours_c - c[i].numpy()).max() < 1e-5
+
+
+def test_a_torch_without_an_exchange_table():
+    """An older one: all of this file again, by the tensors' attributes."""
+    if os.environ.get("PENSTOCK_NO_EXCHANGE"):
+        assert not hasattr(torch.Tensor, TABLE)
+        return
+    code = f"import sys, pytest, torch\ndel torch.Tensor.{TABLE}\nsys.exit(pytest.main(sys.argv[1:]))"
+    if not hasattr(torch.Tensor, TABLE):
+        pytest.skip("this torch is one")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", __file__],
+        env=os.environ | {"PENSTOCK_NO_EXCHANGE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

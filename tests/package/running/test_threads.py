@@ -2,11 +2,12 @@
 
 import gc
 import threading
+import time
 import weakref
 
 import numpy as np
 import pytest
-from running_support import FORMATS, SANITIZED, noise, program, steps_of
+from running_support import FORMATS, SANITIZED, linear, lstm, noise, program, steps_of
 
 import penstock
 
@@ -171,6 +172,41 @@ def test_threads_that_step_on_one_engine(form):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("call", ["step", "bound", "settle", "warm"])
+def test_a_call_without_the_gil_can_be_met(call):
+    """Each of them keeps the engine to itself; here until another thread has met it."""
+    rng = np.random.default_rng(0)
+    m = penstock.Model.create([lstm(rng, 7, 200), linear(rng, 200, 3)])
+    engine = penstock.Engine(m.compile("f32", certify=False, progress=False))
+    stream, other = engine.stream(release_gil=True), engine.stream()
+    x, stop = noise(1)[0], threading.Event()
+    f = stream.bind(x, np.zeros(3, np.float32))
+    calls = {"step": lambda: stream.step(x), "bound": f, "settle": stream.settle, "warm": stream.warm}
+
+    def repeat():
+        while not stop.is_set():
+            try:
+                if call == "settle":
+                    stream.step(x, None, False)  # so that there is something to settle
+                calls[call]()
+            except penstock.BusyError:
+                continue  # this thread met the other one
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    met = False
+    for _ in range(100_000):
+        try:
+            other.settle(1, False)  # with the GIL: nobody can meet it
+        except penstock.BusyError:
+            met = True
+            break
+        time.sleep(0)  # lets go of the GIL
+    stop.set()
+    thread.join()
+    assert met
 
 
 def test_a_stream_closed_while_it_runs():

@@ -1,0 +1,6 @@
+"""The folder of what these tests share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
