@@ -170,7 +170,7 @@ def read_only(value):
         ([0.0] * OUTPUTS, "found list"),
         (True, "found bool"),
     ],
-    ids=str,
+    ids=lambda value: value[:30] if isinstance(value, str) else "out",
 )
 def test_refused_out(out, says):
     stream = engine.stream()
