@@ -393,7 +393,7 @@ def load_any(path, content):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < LIMIT_MB * 1024
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_altered_bytes(tmp_path_factory, sources, data):
     content = bytearray(data.draw(st.sampled_from(sources)))
