@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 import penstock
 import penstock.keras
 import penstock.onnx
+import penstock.plot
 import penstock.torch
 
 HERE = pathlib.Path(__file__).resolve().parent

@@ -36,7 +36,7 @@ def test_what_it_requires():
     needed = {re.split(r"[^\w]", line)[0] for line in found if "extra ==" not in line}
     assert needed == {"numpy", "cffi"}
     extras = {re.search(r"extra == ['\"](\w+)", line)[1] for line in found if "extra ==" in line}
-    assert extras == {"torch", "onnx", "keras", "plot"}
+    assert extras == {"torch", "onnx", "plot"}  # keras needs nothing
 
 
 def test_the_version_is_the_headers():
