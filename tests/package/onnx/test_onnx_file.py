@@ -456,17 +456,40 @@ def test_altered_graphs(tmp_path_factory, sources, data):
     load_any(tmp_path_factory.getbasetemp() / "graph.onnx", model.SerializeToString())
 
 
-@pytest.mark.parametrize("size", [2**16 + 1, 2**31, 2**40])
-def test_a_small_file_that_claims_much(tmp_path, size):
+@pytest.mark.parametrize("size", [2**14, 2**31, 2**40])
+@pytest.mark.parametrize(
+    "before",
+    [
+        [node("Mul", ["x", "c"], ["w"]), node("Tanh", ["w"], ["v"]), node("Slice", ["v", "a", "b", "two"], ["z"])],
+        [node("Slice", ["x", "a", "b", "two"], ["z"])],
+        [node("Gather", ["x", "i"], ["z"], axis=2)],
+    ],
+)
+def test_a_small_file_that_claims_much(tmp_path, size, before):
     """Widths that a file only claims: a matrix of its own for a scale or a selection would be gigabytes."""
-    for name, nodes in (
-        ("scale", [node("Mul", ["x", "c"], ["y"])]),
-        ("part", [node("Slice", ["x", "a", "b", "two"], ["y"])]),
-        ("pick", [node("Gather", ["x", "i"], ["y"], axis=2)]),
-        ("zeros", [node("MatMul", ["x", "z"], ["y"])]),
-    ):
-        constants = {"c": np.array(2.0), "a": np.array([1]), "b": np.array([size]), "two": np.array([2])}
-        constants |= {"i": np.array([2, 1]), "z": np.zeros((2, 2))}
-        inputs = [value("x", [STEPS, 1, size])]
-        path = save(tmp_path / f"{name}.onnx", nodes, inputs, [value("y", None)], constants)
-        load_any(path, path.read_bytes())
+    constants = {**weights(), "c": np.array(2.0), "a": np.array([1]), "b": np.array([4]), "two": np.array([2])}
+    constants["i"] = np.array([2, 1, 3])
+    nodes = [*before, lstm(["z", "W", "R", "B"])]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", [STEPS, 1, size])], [value("Y", None)], constants)
+    refused(path, "node 'the_" if size < 2**32 else "input 'x': has the shape")
+
+
+def test_a_scale_alone_over_many_features(tmp_path):
+    """Behind an activation and before none: it would be a diagonal matrix."""
+    nodes = [node("Mul", ["h", "c"], ["a"]), node("Tanh", ["a"], ["b"]), node("MatMul", ["b", "A"], ["y"])]
+    hidden = 5
+    wide = np.ones((hidden, 9000))
+    made = [node("MatMul", ["h", "wide"], ["w"]), node("Relu", ["w"], ["r"]), node("Mul", ["r", "c"], ["y"])]
+    refused(around(tmp_path / "m.onnx", made, {"wide": wide, "c": np.array(2.0)}), "stands alone over 9000 features")
+    compared(around(tmp_path / "n.onnx", nodes, {"c": np.array(2.0), "A": np.ones((hidden, 2))}))
+
+
+@pytest.mark.parametrize("field", ["name", "op_type", "input"])
+def test_text_that_is_no_utf_8(tmp_path, field):
+    """protobuf gives bytes for it, which no later code expects."""
+    path = save(tmp_path / "m.onnx", [node("Identity", ["x"], ["zq"])], [value("x", [1])], [value("zq", None)])
+    text = {"name": b"the_identity", "op_type": b"Identity", "input": b"zq"}[field]
+    path.write_bytes(path.read_bytes().replace(text, text[:-1] + b"\xff"))
+    with pytest.raises(CorruptError, match="that is no UTF-8") as raised:
+        penstock.onnx.load(path)
+    assert str(raised.value).startswith(str(path))

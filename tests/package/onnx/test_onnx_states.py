@@ -1,6 +1,7 @@
 """Initial states: of the file, from inputs, given back by outputs; which output is the answer."""
 
 import numpy as np
+import onnx
 import onnx_support as support
 import pytest
 from onnx import helper
@@ -89,6 +90,14 @@ def test_states_where_the_file_takes_none(tmp_path):
 
 def test_states_given_back_in_another_order(tmp_path):
     refused(both(tmp_path / "m.onnx", order=("second", "first")), "gives states back in another order than 'h0'")
+
+
+def test_the_state_of_a_layer_that_the_answer_does_not_need(tmp_path):
+    path = both(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.output[0].name = "between"  # of the first layer; hn and cn are of both
+    onnx.save(model, path)
+    refused(path, "output 'hn'", "is the state of an LSTM that the other output does not depend on")
 
 
 def test_only_one_state_given_back(tmp_path):
@@ -252,8 +261,6 @@ def test_the_last_h_is_the_answer(tmp_path, nodes, out):
 
 def test_h_of_the_first_layer_needs_no_second(tmp_path):
     path = two_layers(tmp_path / "m.onnx", states=(("", ""), ("", "")))
-    import onnx
-
     model = onnx.load(path)
     del model.graph.output[:]
     model.graph.output.append(value("h_first", None))
