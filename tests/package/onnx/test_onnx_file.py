@@ -474,6 +474,13 @@ def test_a_small_file_that_claims_much(tmp_path, size, before):
     refused(path, "node 'the_" if size < 2**32 else "input 'x': has the shape")
 
 
+def test_a_size_that_no_integer_holds(tmp_path):
+    nodes = [lstm(), node("Size", ["x"], ["n"]), node("Cast", ["n"], ["m"], to=11), node("Mul", ["Y", "m"], ["y"])]
+    inputs = [value("x", [2**31, 2**31, INPUTS])]
+    path = save(tmp_path / "m.onnx", nodes, inputs, [value("y", None)], weights())
+    refused(path, "node 'the_size' (Size)", "is of a tensor whose shape is not known")
+
+
 def test_a_scale_alone_over_many_features(tmp_path):
     """Behind an activation and before none: it would be a diagonal matrix."""
     nodes = [node("Mul", ["h", "c"], ["a"]), node("Tanh", ["a"], ["b"]), node("MatMul", ["b", "A"], ["y"])]

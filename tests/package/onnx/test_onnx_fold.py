@@ -108,6 +108,14 @@ def test_a_time_that_a_reshape_fixes(tmp_path):
     assert "the file leaves the number of timesteps open, but only runs 9" in model.notes
     path = around(tmp_path / "n.onnx", nodes, {"s": i64(9, -1, HIDDEN)}, shape=("time", "batch", INPUTS))
     compared(path, steps=9)
+    nodes = [  # the number of timesteps is in 36 only as a factor
+        node("Reshape", ["h", "flat"], ["a"]),
+        node("Relu", ["a"], ["b"]),
+        node("Reshape", ["b", "s"], ["y"]),
+    ]
+    constants = {"flat": i64(36, HIDDEN), "s": i64(-1, 4, HIDDEN)}
+    compared(around(tmp_path / "p.onnx", nodes, constants, shape=("time", 4, INPUTS)), steps=9)
+    nodes = [node("Reshape", ["h", "s"], ["y"])]
     refused(around(tmp_path / "o.onnx", nodes, {"s": i64(9, 2, 7)}, shape=("time", 1, INPUTS)), "reshapes")
 
 
@@ -260,6 +268,13 @@ def test_functions_that_write_out_to_more_than_memory_holds(tmp_path):
         ([node("RandomNormal", [], ["c"], shape=[2])], "makes a constant by an operation that is not evaluated"),
         ([node("Einsum", ["one", "one"], ["c"], equation="a,b->ab")], "an operation that is not evaluated"),
         ([node("Reshape", ["one", "wide"], ["c"])], "does not fit its inputs"),
+        (
+            [
+                node("Cast", ["one"], ["text"], to=TensorProto.STRING),
+                node("Cast", ["text"], ["c"], to=TensorProto.DOUBLE),
+            ],
+            "makes a constant that holds no numbers",
+        ),
     ],
 )
 def test_constants_out_of_proportion_to_the_file(tmp_path, nodes, words):
