@@ -43,7 +43,7 @@ static int check_results(const words *w, const lab_options *o) {
 
 static int read_lists(const words *w, lab_options *o) {
     if ((w->models && lab_list_parse("--models", w->models, &o->models)) ||
-        (w->formats && lab_list_parse("--formats", w->formats, &o->formats)) ||
+        (w->formats && lab_formats_parse(w->formats, &o->formats)) ||
         (w->cores && lab_list_parse("--cores", w->cores, &o->cores)) ||
         (w->spacing && lab_spacing_parse(w->spacing, o)) || (w->idle && lab_idle_parse(w->idle, o)) ||
         lab_check_models(&o->models) || lab_check_cores(&o->cores))
@@ -123,7 +123,7 @@ int psti_command_bench(int argc, char **argv) {
     const char *operand;
     const cli_option table[] = {
         {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
-        {"formats", 'f', "LIST", "f32, bf16, w8a16, w8a8; default bf16,w8a16,w8a8", &w.formats},
+        {"formats", 'f', "LIST", "what compile takes as --format; default " LAB_FORMATS, &w.formats},
         {"cores", 'c', "LIST", "numbers of cores, or best; default 1,best", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
@@ -142,7 +142,8 @@ int psti_command_bench(int argc, char **argv) {
                              "Measures how long a step takes on this machine: models by name (tiny, small, med,\n"
                              "med_deep, large, stac_a, stac_b, stac_c; PyTorch's default initial weights) or .pstk\n"
                              "files, in each format, on each number of cores. Cells take turns in 10 rounds; every\n"
-                             "step counts, and register-only work of the same length shows what the machine adds.",
+                             "step counts, and register-only work of the same length shows what the machine adds.\n"
+                             "Between formats stands a comma, or a semicolon where ';' or '=' stands in the list.",
                              NULL, table};
     switch (cli_parse(&usage, argc, argv, &operand)) {
     case CLI_HELPED:

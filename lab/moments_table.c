@@ -20,7 +20,7 @@ static int print(const lab_bench *b, const char *title, const char *headings, ro
         lab_figures f;
         lab_figures_of(b, cell, &f);
         lab_grid_text(&g, "%.20s", lab_program_name(cell->program));
-        lab_grid_text(&g, "%s", cell->program->format);
+        lab_grid_text(&g, "%.*s", LAB_FORMAT_CELL, cell->program->format);
         lab_grid_text(&g, "%u", cell->cores);
         fill(&g, cell, &f);
     }

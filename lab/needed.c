@@ -61,7 +61,7 @@ static int fill(lab_grid *g, const lab_bench *b, const lab_anchors *a, const lab
     if (!lab_needed_base(b, p, &hop_ns, &factor) || !lab_grid_row(g))
         return 0;
     lab_grid_text(g, "%.20s", lab_program_name(p));
-    lab_grid_text(g, "%s", p->format);
+    lab_grid_text(g, "%.*s", LAB_FORMAT_CELL, p->format);
     lab_grid_fixed(g, 0, hop_ns);
     lab_grid_fixed(g, 2, factor);
     for (size_t k = 0; k < a->columns; k++) {

@@ -21,8 +21,7 @@ int lab_options_default(lab_options *o) {
     o->budget_s = 75;
     o->seed = 1;
     if (lab_list_parse("--models", "tiny,small,med,med_deep", &o->models) == 0 &&
-        lab_list_parse("--formats", "bf16,w8a16,w8a8", &o->formats) == 0 &&
-        lab_list_parse("--cores", "1," LAB_BEST, &o->cores) == 0)
+        lab_formats_parse(LAB_FORMATS, &o->formats) == 0 && lab_list_parse("--cores", "1," LAB_BEST, &o->cores) == 0)
         return 0;
     lab_options_free(o);
     return -1;
@@ -35,12 +34,12 @@ void lab_options_free(lab_options *o) {
     memset(o, 0, sizeof *o);
 }
 
-int lab_list_parse(const char *what, const char *text, lab_list *list) {
+static int split(const char *what, const char *text, const char *separator, lab_list *list) {
     lab_list own = {.text = strdup(text)};
     char *rest = own.text;
     if (!rest)
         return lab_fail_memory();
-    for (char *word; (word = strsep(&rest, ",")) != NULL;) {
+    for (char *word; (word = strsep(&rest, separator)) != NULL;) {
         int bad = 0;
         if (*word == 0)
             bad = lab_fail("%s: an empty name in '%s'", what, text);
@@ -58,6 +57,14 @@ int lab_list_parse(const char *what, const char *text, lab_list *list) {
     free(list->text);
     *list = own;
     return 0;
+}
+
+int lab_list_parse(const char *what, const char *text, lab_list *list) {
+    return split(what, text, ",", list);
+}
+
+int lab_formats_parse(const char *text, lab_list *list) {
+    return split("--formats", text, strpbrk(text, ";=") ? ";" : ",", list);
 }
 
 int lab_is_path(const char *model) {

@@ -7,8 +7,10 @@
 enum { LAB_LIST_MOST = 64 };
 
 #define LAB_BEST "best"
+/* The formats of the default table. */
+#define LAB_FORMATS "bf16,w8a16,w8a8"
 
-/* Words between commas. */
+/* The words of a list. */
 typedef struct {
     char *text;
     const char *item[LAB_LIST_MOST];
@@ -36,9 +38,12 @@ typedef struct {
 int lab_options_default(lab_options *o);
 void lab_options_free(lab_options *o);
 
-/* Replaces a list by the words of `text`; no word may be empty or stand twice. `what` is for the message:
- * "--models". */
+/* Replaces a list by the words between the commas of `text`; no word may be empty or stand twice. `what` is for the
+ * message: "--models". */
 int lab_list_parse(const char *what, const char *text, lab_list *list);
+/* The same for --formats. A format's own text may have commas, but then it has '=' as well: where either stands, '=' or
+ * ';', words are between semicolons. Which formats there are is the library's to know. */
+int lab_formats_parse(const char *text, lab_list *list);
 /* Whether a model's name is a path. */
 int lab_is_path(const char *model);
 /* Every model by name exists, else a message that lists them. */

@@ -17,7 +17,8 @@ enum {
     BARS = 46,   /* */
     BOTTOM = 48, /* axis */
     BAR = 2,     /* width of one bar */
-    BINS = PANEL / BAR
+    BINS = PANEL / BAR,
+    FORMAT_MOST = 14 /* characters of a format that there is room for left of the panel */
 };
 
 #define STEP_COLOUR "#2b6cb0"
@@ -108,9 +109,9 @@ static void print_line(const axis *x, double us, double from, double to_y, const
                 *dash ? "\"" : "");
 }
 
-/* Text with what XML would read as its own replaced. */
-static void print_text(const char *text, FILE *to) {
-    for (; *text; text++) {
+/* At most so many characters of a text, with what XML would read as its own replaced. */
+static void print_text(const char *text, size_t most, FILE *to) {
+    for (; *text && most; text++, most--) {
         if (*text == '&' || *text == '<' || *text == '>')
             fprintf(to, "&#%d;", *text);
         else
@@ -132,9 +133,10 @@ static void print_row(const lab_bench *b, const lab_anchors *a, const lab_cell *
         most = twins[i] > most ? twins[i] : most;
     }
     fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-weight=\"bold\">", LEFT - 10, base - 18);
-    print_text(slash ? slash + 1 : cell->program->subject->name, to);
-    fprintf(to, "</text>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %u core%s%s</text>\n", LEFT - 10, base - 4,
-            cell->program->format, cell->cores, cell->cores > 1 ? "s" : "", cell->best ? ", best" : "");
+    print_text(slash ? slash + 1 : cell->program->subject->name, SIZE_MAX, to);
+    fprintf(to, "</text>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 10, base - 4);
+    print_text(cell->program->format, FORMAT_MOST, to);
+    fprintf(to, ", %u core%s%s</text>\n", cell->cores, cell->cores > 1 ? "s" : "", cell->best ? ", best" : "");
     fprintf(to, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#999\"/>\n", LEFT, LEFT + PANEL, base,
             base);
     print_bars(steps, most, base, to);
@@ -175,7 +177,7 @@ static double print_key(double x, const char *colour, const char *dash, const ch
             "<line x1=\"%.0f\" x2=\"%.0f\" y1=\"66\" y2=\"66\" stroke=\"%s\" stroke-width=\"%d\" "
             "stroke-dasharray=\"%s\"/>\n<text x=\"%.0f\" y=\"70\">",
             x, x + 18, colour, *dash ? 2 : 4, *dash ? dash : "none", x + 23);
-    print_text(text, to);
+    print_text(text, SIZE_MAX, to);
     fprintf(to, "</text>\n");
     return x + 45 + 6.2 * (double)strlen(text);
 }
@@ -192,7 +194,7 @@ void lab_plot_print(const lab_bench *b, const lab_anchors *a, FILE *to) {
             "<text x=\"20\" y=\"24\" font-size=\"16\" font-weight=\"bold\">Penstock %s: latency of one step</text>\n",
             pst_version());
     fprintf(to, "<text x=\"20\" y=\"44\">");
-    print_text(b->host.cpu, to);
+    print_text(b->host.cpu, SIZE_MAX, to);
     fprintf(to, "%s, level %s, %s; ", b->host.virtualised ? " (virtual machine)" : "", b->cells[0].level, b->date);
     if (b->options->burst > 1)
         fprintf(to, "bursts of %u; ", b->options->burst);

@@ -18,7 +18,7 @@ int lab_program_open(const lab_subject *subject, const char *format, const lab_o
         lab_program_close(p);
         return result;
     }
-    strncpy(p->format, p->info.format, sizeof p->format - 1);
+    p->format = format ? format : p->info.format;
     return 0;
 }
 

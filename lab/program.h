@@ -18,20 +18,23 @@ typedef struct {
 
 typedef struct {
     const lab_subject *subject;
-    pst_program *own; /* NULL for a .pstk, which is its subject's */
-    char format[16];
+    pst_program *own;   /* NULL for a .pstk, which is its subject's */
+    const char *format; /* as it was asked for; of a .pstk its own */
     pst_info info;
     pst_certificate errors; /* steps 0: not known */
     double compile_s;       /* 0: it was not compiled here */
     lab_pilot pilot;
 } lab_program;
 
-/* Compiles, and finds the errors, on one core: the bits are the same on any number. format is NULL for a .pstk. */
+/* Compiles, and finds the errors, on one core: the bits are the same on any number. format is NULL for a .pstk, and
+ * else must outlive *p. */
 int lab_program_open(const lab_subject *subject, const char *format, const lab_options *o, lab_program *p);
 void lab_program_close(lab_program *p);
 
 /* What it is called in a table: a path's last part. */
 const char *lab_program_name(const lab_program *p);
+/* Its format in a table, where there is room for so many characters of it. JSON has all of it. */
+enum { LAB_FORMAT_CELL = 28 };
 
 static inline const pst_program *lab_program_of(const lab_program *p) {
     return p->own ? p->own : p->subject->compiled;

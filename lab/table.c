@@ -63,7 +63,7 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         lab_shape_text(cell->program->subject, shape, sizeof shape);
         lab_grid_text(&g, "%.20s", lab_program_name(cell->program));
         lab_grid_text(&g, "%s", shape);
-        lab_grid_text(&g, "%s", cell->program->format);
+        lab_grid_text(&g, "%.*s", LAB_FORMAT_CELL, cell->program->format);
         lab_grid_text(&g, "%s", cell->level);
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_text(&g, "%" PRIu64, cell->step.count);
@@ -104,7 +104,7 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
         lab_figures f;
         lab_figures_of(b, cell, &f);
         lab_grid_text(&g, "%.20s", lab_program_name(cell->program));
-        lab_grid_text(&g, "%s", cell->program->format);
+        lab_grid_text(&g, "%.*s", LAB_FORMAT_CELL, cell->program->format);
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_short(&g, 3, f.rms);
         lab_grid_fixed(&g, 2, f.rms_ratio_bf16);

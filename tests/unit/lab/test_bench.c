@@ -227,6 +227,25 @@ static void picture(void **unused) {
     free(text);
 }
 
+/* A format that says what each layer has: tables have no room for all of it. No step is repeated for this. */
+static void a_long_format_is_cut_in_tables_only(void **unused) {
+    (void)unused;
+    static const char whole[] = "ih=w4r,hh=bf16,linear=w8a16,<more>", cut[] = " ih=w4r,hh=bf16,linear=w8a16, ";
+    const char *const own = bench.programs[1].format;
+    bench.programs[1].format = whole;
+    char *json = written('j'), *table = written('t'), *markdown = written('m'), *plot = written('p');
+    bench.programs[1].format = own;
+    assert_non_null(strstr(json, whole));
+    assert_non_null(strstr(table, cut));
+    assert_null(strstr(table, "w8a16,<"));
+    assert_non_null(strstr(markdown, cut));
+    assert_non_null(strstr(plot, ">ih=w4r,hh=bf16, "));
+    free(json);
+    free(table);
+    free(markdown);
+    free(plot);
+}
+
 /* The best number has no row of its own where it stands in the list. */
 static void no_row_stands_twice(void **unused) {
     (void)unused;
@@ -261,6 +280,7 @@ int main(void) {
         cmocka_unit_test(errors_stand_by_themselves),
         cmocka_unit_test(tables),
         cmocka_unit_test(picture),
+        cmocka_unit_test(a_long_format_is_cut_in_tables_only),
         cmocka_unit_test(no_row_stands_twice),
         cmocka_unit_test(more_cores_are_the_librarys_to_refuse),
     };

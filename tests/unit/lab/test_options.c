@@ -55,6 +55,31 @@ static void lists(void **unused) {
     assert_int_equal(lab_list_parse("--cores", many, &o.cores), -1);
 }
 
+/* A format's own text may have commas. */
+static void formats(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *text;
+        uint32_t count;
+        const char *last;
+    } of[] = {{"bf16,w8a8", 2, "w8a8"},
+              {"bf16;w8a8", 2, "w8a8"},
+              {"w8a16;ih=w4r,hh=bf16", 2, "ih=w4r,hh=bf16"},
+              {"ih=w4r,hh=bf16;w8a8,x;w8a16", 3, "w8a16"},
+              {"ih=w4r,hh=bf16,linear=w8a16", 1, "ih=w4r,hh=bf16,linear=w8a16"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        assert_int_equal(lab_formats_parse(of[i].text, &o.formats), 0);
+        assert_int_equal(o.formats.count, of[i].count);
+        assert_string_equal(o.formats.item[of[i].count - 1], of[i].last);
+    }
+    static const char *const wrong[] = {"", "bf16;", ";bf16", "bf16,,w8a8", "w8a16;;hh=bf16", "bf16,bf16", "a=b;a=b"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(lab_formats_parse(wrong[i], &o.formats), -1);
+        assert_non_null(strstr(lab_error(), "--formats"));
+        assert_int_equal(o.formats.count, 1); /* as it was */
+    }
+}
+
 static void names(void **unused) {
     (void)unused;
     assert_true(lab_is_path("a.pstk") && lab_is_path("./a") && lab_is_path("d/a.bin"));
@@ -100,6 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_default, defaults, gone),
         cmocka_unit_test_setup_teardown(lists, defaults, gone),
+        cmocka_unit_test_setup_teardown(formats, defaults, gone),
         cmocka_unit_test_setup_teardown(names, defaults, gone),
         cmocka_unit_test_setup_teardown(cores, defaults, gone),
         cmocka_unit_test_setup_teardown(spacings, defaults, gone),
