@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "commands.h"
 #include "lab/anchors.h"
 #include "lab/bench.h"
@@ -17,7 +18,8 @@
 
 /* What came from the command line, as text. */
 typedef struct {
-    const char *models, *formats, *cores, *spacing, *inferences, *budget, *disturb, *seed, *streams, *idle, *silence;
+    const char *models, *formats, *input, *cores, *spacing, *inferences, *budget, *disturb, *seed, *streams, *idle,
+        *silence;
     const char *json, *plot, *markdown;
 } words;
 
@@ -27,17 +29,39 @@ static int lab_failure(void) {
     return cli_error("%s", lab_error());
 }
 
-/* A result may not replace a program that is measured, nor the other result. */
+static bool replaces(const words *w, const char *path) {
+    return (w->json && cli_would_replace(w->json, path)) || (w->plot && cli_would_replace(w->plot, path));
+}
+
+/* A result may not replace a program that is measured, what it is measured with, nor the other result. */
 static int check_results(const words *w, const lab_options *o) {
     if (w->json && w->plot && strcmp(w->json, w->plot) == 0)
         return cli_error("--json and --plot cannot both go to %s",
                          strcmp(w->json, "-") == 0 ? "standard output" : w->json);
-    for (uint32_t i = 0; i < o->models.count; i++) {
-        const char *model = o->models.item[i];
-        if (lab_is_path(model) &&
-            ((w->json && cli_would_replace(w->json, model)) || (w->plot && cli_would_replace(w->plot, model))))
+    if (o->input.rows && replaces(w, w->input))
+        return CLI_BAD;
+    for (uint32_t i = 0; i < o->models.count; i++)
+        if (lab_is_path(o->models.item[i]) && replaces(w, o->models.item[i]))
             return CLI_BAD;
-    }
+    return CLI_OK;
+}
+
+/* The lab reads no files of rows: it is given what is in them. */
+static int read_input(const words *w, lab_options *o, cli_array *data) {
+    int result = w->input ? lab_input_parse(w->input, &o->input) : 0;
+    if (result < 0)
+        return lab_failure();
+    if (result == 0)
+        return CLI_OK;
+    if (!cli_array_read_path(w->input, false, data))
+        return CLI_BAD;
+    if (data->columns > UINT32_MAX)
+        return cli_error("%s: shape %s; no model takes so many inputs", w->input, cli_array_shape(data));
+    if (strcmp(w->input, "-") == 0)
+        o->input.name = "standard input";
+    o->input.rows = data->f;
+    o->input.steps = data->steps;
+    o->input.columns = (uint32_t)data->columns;
     return CLI_OK;
 }
 
@@ -123,7 +147,8 @@ int psti_command_bench(int argc, char **argv) {
     const char *operand;
     const cli_option table[] = {
         {"models", 'm', "LIST", "names or .pstk files; default tiny,small,med,med_deep", &w.models},
-        {"formats", 'f', "LIST", "what compile takes as --format; default " LAB_FORMATS, &w.formats},
+        {"formats", 'f', "LIST", "any that compile takes; default " LAB_FORMATS, &w.formats},
+        {"input", 'i', "KIND", "of the models: iid, ar:R with -1 < R < 1, or a file; default iid", &w.input},
         {"cores", 'c', "LIST", "numbers of cores, or best; default 1,best", &w.cores},
         {"spacing-us", 's', "US|burst:K", "from step to step, or K at once; default 20", &w.spacing},
         {"inferences", 'n', "N", "steps to measure of each cell; default 50000", &w.inferences},
@@ -154,6 +179,7 @@ int psti_command_bench(int argc, char **argv) {
         break;
     }
     lab_options options;
+    cli_array data = {0};
     if (!cli_level_check())
         return CLI_BAD;
     if (lab_options_default(&options))
@@ -164,9 +190,12 @@ int psti_command_bench(int argc, char **argv) {
     if (result == CLI_OK)
         result = read_numbers(&w, &options);
     if (result == CLI_OK)
+        result = read_input(&w, &options, &data);
+    if (result == CLI_OK)
         result = check_results(&w, &options);
     if (result == CLI_OK)
         result = measure(&w, &options);
     lab_options_free(&options);
+    cli_array_free(&data);
     return result;
 }

@@ -52,6 +52,10 @@ static int check_cores(const lab_options *o, const pst_program *program) {
 static int check(const lab_options *o) {
     const lab_shape least = {"the least model", 1, 4, 4, 1};
     pst_model *model = NULL;
+    for (uint32_t i = 0; i < o->models.count; i++)
+        if (!lab_is_path(o->models.item[i]) &&
+            lab_input_fits(&o->input, o->models.item[i], lab_shape_find(o->models.item[i])->input))
+            return -1;
     int result = lab_model_create(&least, o->seed, &model);
     for (uint32_t i = 0; i < o->formats.count && !result; i++) {
         pst_compile_options c;
@@ -69,6 +73,17 @@ static int check(const lab_options *o) {
     return result;
 }
 
+/* The errors over the kinds of input that the program is not timed with. */
+static int try_others(lab_bench *b, lab_program *program) {
+    const lab_subject *s = program->subject;
+    for (int kind = 0; kind < LAB_KINDS && s->model; kind++) {
+        report(b, "error of", s->name, program->format);
+        if (lab_program_try(program, kind, b->options))
+            return -1;
+    }
+    return 0;
+}
+
 static int open_programs(lab_bench *b, lab_subject *s) {
     const lab_options *o = b->options;
     uint32_t formats = s->model ? o->formats.count : 1;
@@ -79,10 +94,24 @@ static int open_programs(lab_bench *b, lab_subject *s) {
         if (lab_program_open(s, format, o, program))
             return -1;
         b->program_count++;
+        if (try_others(b, program))
+            return -1;
         if (s->model && strcmp(program->format, "bf16") == 0)
             s->bf16_rms = program->errors.rms;
     }
     return lab_subject_bf16(s, o);
+}
+
+static int open_subject(lab_bench *b, const char *name, lab_subject *s) {
+    if (lab_subject_open(name, b->options, s))
+        return -1;
+    b->subject_count++;
+    for (int kind = 0; kind < LAB_KINDS; kind++) {
+        report(b, "reference of", name, "");
+        if (lab_subject_try(s, kind, b->options))
+            return -1;
+    }
+    return open_programs(b, s);
 }
 
 static int open_subjects(lab_bench *b) {
@@ -94,14 +123,9 @@ static int open_subjects(lab_bench *b) {
         return lab_fail_memory();
     if (check(o))
         return -1;
-    for (uint32_t i = 0; i < o->models.count; i++) {
-        report(b, "reference of", o->models.item[i], "");
-        if (lab_subject_open(o->models.item[i], o, &b->subjects[i]))
+    for (uint32_t i = 0; i < o->models.count; i++)
+        if (open_subject(b, o->models.item[i], &b->subjects[i]))
             return -1;
-        b->subject_count++;
-        if (open_programs(b, &b->subjects[i]))
-            return -1;
-    }
     return 0;
 }
 

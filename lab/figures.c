@@ -58,8 +58,15 @@ static double first_step(const lab_bench *b, const lab_cell *cell) {
     return median(us, cell->openings);
 }
 
-static void errors(const lab_cell *cell, lab_figures *f) {
+static const char *kind_of(const lab_input *input) {
+    return input->rows ? "file" : lab_input_same(input, &lab_input_iid) ? "normal" : "ar";
+}
+
+static void errors(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
     const pst_certificate *c = &cell->program->errors;
+    const lab_input *input = &b->options->input;
+    for (int kind = 0; kind < LAB_KINDS; kind++)
+        f->kind_relative_rms[kind] = cell->program->relative_rms[kind];
     f->error_steps = c->steps * c->sequences;
     f->input_kind = "none";
     f->max_abs = f->rms = f->relative_rms = f->rms_ratio_bf16 = NAN;
@@ -69,8 +76,8 @@ static void errors(const lab_cell *cell, lab_figures *f) {
     f->rms = c->rms;
     f->relative_rms = c->relative_rms;
     f->rms_ratio_bf16 = c->rms / cell->program->subject->bf16_rms;
-    f->error_seed = c->seed;
-    f->input_kind = cell->program->subject->model ? "normal"
+    f->error_seed = !cell->program->subject->model ? c->seed : input->rows ? 0 : b->options->seed;
+    f->input_kind = cell->program->subject->model ? kind_of(input)
                     : c->from_caller              ? "certificate, calibration"
                                                   : "certificate, noise";
 }
@@ -100,9 +107,7 @@ void lab_figures_of(const lab_bench *b, const lab_cell *cell, lab_figures *f) {
     f->over_floor = f->p50_us / f->floor_us;
     moments(b, cell, f);
     f->saturated = f->interval_us > b->options->spacing_us;
-    errors(cell, f);
-    if (cell->program->subject->model)
-        f->error_seed = b->options->seed;
+    errors(b, cell, f);
 }
 
 void lab_shape_text(const lab_subject *s, char *text, size_t n) {

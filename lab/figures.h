@@ -24,8 +24,9 @@ typedef struct {
     double silent_p50_us[2], silent_over[2];          /* after a silence, without and with pst_warm, and / p50 */
     int saturated;                                    /* the spacing asked for is shorter than the interval */
     double max_abs, rms, relative_rms;
-    double rms_ratio_bf16;  /* rms / that of bf16 */
-    const char *input_kind; /* what the errors were found over: see docs/performance.md */
+    double rms_ratio_bf16;               /* rms / that of bf16 */
+    double kind_relative_rms[LAB_KINDS]; /* over each kind of input, calibrated on the same one */
+    const char *input_kind;              /* what the errors were found over: see docs/performance.md */
     uint64_t error_steps, error_seed;
 } lab_figures;
 

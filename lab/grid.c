@@ -60,6 +60,13 @@ void lab_grid_short(lab_grid *g, int digits, double value) {
         lab_grid_text(g, "-");
 }
 
+void lab_grid_share(lab_grid *g, double value) {
+    if (isfinite(value))
+        lab_grid_text(g, "%.3g %%", 100 * value);
+    else
+        lab_grid_text(g, "-");
+}
+
 static uint32_t width(const lab_grid *g, uint32_t column) {
     size_t most = 1;
     for (uint32_t r = 0; r < g->rows; r++)

@@ -24,6 +24,8 @@ void lab_grid_text(lab_grid *g, const char *format, ...) __attribute__((format(p
 void lab_grid_fixed(lab_grid *g, int digits, double value);
 /* A number with so many significant digits. */
 void lab_grid_short(lab_grid *g, int digits, double value);
+/* A share in %, with three significant digits. */
+void lab_grid_share(lab_grid *g, double value);
 
 /* The first `left` columns stand at the left, the others at the right. */
 void lab_grid_print(const lab_grid *g, uint32_t left, int markdown, FILE *to);

@@ -63,7 +63,7 @@ static void print_pace(const lab_bench *b, FILE *to) {
         fprintf(to, "; silences of %g ms", o->silence_ms);
     if (o->disturb_bytes && o->silence_ms > 0)
         fprintf(to, ", %s written in each", bytes(o->disturb_bytes));
-    fprintf(to, "; seed %" PRIu64, o->seed);
+    fprintf(to, "; inputs %s; seed %" PRIu64, o->input.name, o->seed);
     if (fabs(b->drift) > DRIFT_WORTH_SAYING)
         fprintf(to, "; the counter's rate moved by %.2g %% in this run: figures are that uncertain", 100 * b->drift);
 }

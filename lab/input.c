@@ -44,6 +44,18 @@ int lab_input_same(const lab_input *a, const lab_input *b) {
     return a->rows == b->rows && (a->rows || a->coefficient == b->coefficient);
 }
 
+int lab_input_kind(const lab_input *asked) {
+    return lab_input_same(asked, &lab_input_iid)  ? LAB_KIND_IID
+           : lab_input_same(asked, &lab_input_ar) ? LAB_KIND_AR
+                                                  : LAB_KIND_OTHER;
+}
+
+const lab_input *lab_input_of_kind(const lab_input *asked, int kind) {
+    if (kind == LAB_KIND_OTHER)
+        return lab_input_kind(asked) == LAB_KIND_OTHER ? asked : NULL;
+    return kind == LAB_KIND_IID ? &lab_input_iid : &lab_input_ar;
+}
+
 int lab_input_fits(const lab_input *in, const char *model, uint32_t inputs) {
     if (!in->rows)
         return 0;

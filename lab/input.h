@@ -17,6 +17,13 @@ typedef struct {
 /* The kinds that every model's errors are found over: without a memory, and with one, as most signals have. */
 extern const lab_input lab_input_iid, lab_input_ar;
 
+/* The kinds of a run, in the order of their columns: these two, and the one asked for where it is neither. */
+enum { LAB_KIND_IID, LAB_KIND_AR, LAB_KIND_OTHER, LAB_KINDS };
+/* Which of them `asked` is. */
+int lab_input_kind(const lab_input *asked);
+/* The input of a kind; NULL for LAB_KIND_OTHER where there is none. */
+const lab_input *lab_input_of_kind(const lab_input *asked, int kind);
+
 /* What a series is for: a program is never judged over what it was calibrated on. Of noise each has a stream of random
  * numbers of its own; of rows the first half calibrates, and the second half is stepped through. */
 typedef enum { LAB_INPUT_CALIBRATION, LAB_INPUT_STEPS } lab_input_use;

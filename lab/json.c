@@ -187,6 +187,14 @@ static void put_moments(json_t *o, const lab_bench *b, const lab_cell *cell, con
     put(o, "warmed_over_p50", number(f->silent_over[1]));
 }
 
+static void put_kinds(json_t *o, const lab_bench *b, const lab_cell *cell, const lab_figures *f) {
+    put(o, "input_name", string(b->options->input.name));
+    put(o, "calibration_steps", whole(cell->program->subject->own->calibration_steps));
+    put(o, "iid_relative_rms_error", number(f->kind_relative_rms[LAB_KIND_IID]));
+    put(o, "ar09_relative_rms_error", number(f->kind_relative_rms[LAB_KIND_AR]));
+    put(o, "other_relative_rms_error", number(f->kind_relative_rms[LAB_KIND_OTHER]));
+}
+
 static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *cell) {
     const lab_subject *s = cell->program->subject;
     lab_figures f;
@@ -222,6 +230,7 @@ static json_t *result(const lab_bench *b, const lab_anchors *a, const lab_cell *
     put(o, "anchors", anchors(b, a, cell->program));
     put_cores(o, cell, &f);
     put_moments(o, b, cell, &f);
+    put_kinds(o, b, cell, &f);
     return o;
 }
 

@@ -14,6 +14,7 @@ enum { BURST_MOST = 1024, CORES_MOST = 4096 };
 
 int lab_options_default(lab_options *o) {
     memset(o, 0, sizeof *o);
+    o->input = lab_input_iid;
     o->spacing_us = SPACING_US;
     o->burst = 1;
     o->streams = 1;

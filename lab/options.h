@@ -2,6 +2,7 @@
 #ifndef LAB_OPTIONS_H
 #define LAB_OPTIONS_H
 
+#include "lab/input.h"
 #include "penstock.h"
 
 enum { LAB_LIST_MOST = 64 };
@@ -20,6 +21,7 @@ typedef struct {
 typedef struct {
     lab_list models;        /* names of lab_shapes, or paths of .pstk files */
     lab_list formats;       /* of the models by name; a .pstk has its own */
+    lab_input input;        /* of the steps that are timed; models by name are calibrated on the same kind */
     lab_list cores;         /* numbers, or LAB_BEST: the pilot run chooses */
     double spacing_us;      /* from the start of one step to the start of the next; 0: none */
     uint32_t burst;         /* steps that come back to back, spacing_us then being the mean; 1: every step by itself */

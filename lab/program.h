@@ -21,14 +21,18 @@ typedef struct {
     pst_program *own;   /* NULL for a .pstk, which is its subject's */
     const char *format; /* as it was asked for; of a .pstk its own */
     pst_info info;
-    pst_certificate errors; /* steps 0: not known */
-    double compile_s;       /* 0: it was not compiled here */
+    pst_certificate errors;         /* over --input's kind; of a .pstk as certified; steps 0: not known */
+    double relative_rms[LAB_KINDS]; /* of the format over each kind, calibrated on the same one; NaN: not known */
+    double compile_s;               /* 0: it was not compiled here */
     lab_pilot pilot;
 } lab_program;
 
-/* Compiles, and finds the errors, on one core: the bits are the same on any number. format is NULL for a .pstk, and
- * else must outlive *p. */
+/* Compiles, calibrated on --input's kind, and finds the errors over it, on one core: the bits are the same on any
+ * number. format is NULL for a .pstk, and else must outlive *p. A .pstk has no model to compare with: its certificate
+ * says. */
 int lab_program_open(const lab_subject *subject, const char *format, const lab_options *o, lab_program *p);
+/* Finds relative_rms over another kind. */
+int lab_program_try(lab_program *p, int kind, const lab_options *o);
 void lab_program_close(lab_program *p);
 
 /* What it is called in a table: a path's last part. */

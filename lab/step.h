@@ -9,8 +9,8 @@
 
 static inline void lab_next_input(lab_cell *cell) {
     const lab_subject *s = cell->program->subject;
-    memcpy(cell->x, s->x + cell->at * s->inputs, s->inputs * sizeof *cell->x);
-    cell->at = (cell->at + 1) % LAB_INPUTS;
+    memcpy(cell->x, s->own->x + cell->at * s->inputs, s->inputs * sizeof *cell->x);
+    cell->at = cell->at + 1 < s->own->steps ? cell->at + 1 : 0;
 }
 
 static inline pst_status lab_step(lab_cell *cell, uint64_t *began, uint64_t *ended) {

@@ -2,26 +2,22 @@
 #include "lab/subject.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lab/error.h"
 #include "lab/models.h"
-#include "lab/noise.h"
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+static int get_info(const lab_subject *s, pst_info *info) {
+    PST_INIT(*info);
+    pst_status status = s->model ? pst_model_get_info(s->model, info) : pst_program_get_info(s->compiled, info);
+    return status == PST_OK ? 0 : lab_fail_library(s->name);
 }
 
 /* How many LSTM layers there are, and of how many units. */
 static int describe(lab_subject *s) {
     pst_info info;
-    PST_INIT(info);
-    if ((s->model ? pst_model_get_info(s->model, &info) : pst_program_get_info(s->compiled, &info)) != PST_OK)
-        return lab_fail_library(s->name);
+    if (get_info(s, &info))
+        return -1;
     s->inputs = info.inputs;
     s->outputs = info.outputs;
     s->parameters = info.parameters;
@@ -38,106 +34,47 @@ static int describe(lab_subject *s) {
     return 0;
 }
 
-static float *normal(uint64_t seed, int purpose, size_t n) {
-    float *x = malloc(n * sizeof *x);
-    lab_noise noise;
-    lab_noise_seed(&noise, seed, purpose);
-    if (x)
-        lab_noise_normal(&noise, x, n);
-    return x;
-}
-
-/* What a model by name has beside its inputs. */
-static int open_model(const lab_options *o, lab_subject *s) {
-    if (lab_model_create(lab_shape_find(s->name), o->seed, &s->model) || describe(s))
-        return -1;
-    s->calibration = normal(o->seed, LAB_NOISE_CALIBRATION, (size_t)LAB_CALIBRATION_STEPS * s->inputs);
-    s->reference = malloc((size_t)LAB_ERROR_STEPS * s->outputs * sizeof *s->reference);
-    return s->calibration && s->reference ? 0 : lab_fail_memory();
-}
-
 int lab_subject_open(const char *name, const lab_options *o, lab_subject *s) {
-    memset(s, 0, sizeof *s);
-    s->name = name;
-    s->bf16_rms = NAN;
+    *s = (lab_subject){.name = name, .bf16_rms = NAN, .own = &s->trial[lab_input_kind(&o->input)]};
     int result;
     if (!lab_is_path(name))
-        result = open_model(o, s);
+        result = lab_model_create(lab_shape_find(name), o->seed, &s->model);
     else
-        result = pst_program_open(name, &s->compiled) == PST_OK ? describe(s) : lab_fail_library(NULL);
-    if (!result) {
-        s->x = normal(o->seed, LAB_NOISE_INPUTS, (size_t)LAB_INPUTS * s->inputs);
-        result = s->x ? 0 : lab_fail_memory();
-    }
-    if (!result && s->model && pst_model_reference(s->model, s->x, 1, LAB_ERROR_STEPS, s->reference) != PST_OK)
-        result = lab_fail_library(name);
+        result = pst_program_open(name, &s->compiled) == PST_OK ? 0 : lab_fail_library(NULL);
+    if (!result)
+        result = describe(s);
+    if (!result)
+        result = lab_input_fits(&o->input, name, s->inputs);
     if (result)
         lab_subject_close(s);
     return result;
 }
 
+int lab_subject_try(lab_subject *s, int kind, const lab_options *o) {
+    const lab_input *input = lab_input_of_kind(&o->input, kind);
+    lab_trial *t = &s->trial[kind];
+    pst_info info;
+    if (!input || (s->compiled && t != s->own))
+        return 0;
+    if (get_info(s, &info))
+        return -1;
+    return lab_trial_open(s->name, s->model, &info, input, o->seed, t == s->own ? LAB_INPUTS : LAB_ERROR_STEPS, t);
+}
+
 void lab_subject_close(lab_subject *s) {
+    for (int kind = 0; kind < LAB_KINDS; kind++)
+        lab_trial_close(&s->trial[kind]);
     pst_model_free(s->model);
     pst_program_free(s->compiled);
-    free(s->x);
-    free(s->calibration);
-    free(s->reference);
     memset(s, 0, sizeof *s);
 }
 
-int lab_subject_compile(const lab_subject *s, const char *format, pst_program **out, double *seconds) {
-    pst_compile_options c;
-    PST_INIT(c);
-    c.format = format;
-    c.flags = PST_COMPILE_UNCERTIFIED; /* the errors are found here, over other inputs than the calibration's */
-    c.calibration = s->calibration;
-    c.steps = LAB_CALIBRATION_STEPS;
-    c.sequences = 1;
-    double start = now();
-    if (pst_compile(s->model, &c, out) != PST_OK)
-        return lab_fail_library(s->name);
-    *seconds = now() - start;
-    return 0;
-}
-
-/* The answers to the first inputs; y has room for LAB_ERROR_STEPS of them. */
-static int answer(const lab_subject *s, const pst_program *program, const char *level, float *y) {
-    pst_engine *engine = NULL;
-    pst_stream *stream = NULL;
-    pst_engine_options e;
-    PST_INIT(e);
-    e.level = level;
-    int good = pst_engine_open(program, &e, &engine) == PST_OK && pst_stream_open(engine, NULL, &stream) == PST_OK &&
-               pst_run(stream, s->x, LAB_ERROR_STEPS, y) == PST_OK;
-    int result = good ? 0 : lab_fail_library(s->name);
-    pst_stream_close(stream);
-    pst_engine_close(engine);
-    return result;
-}
-
-int lab_subject_errors(const lab_subject *s, const pst_program *program, const char *level, pst_certificate *out) {
-    PST_INIT(*out);
-    if (s->compiled) {
-        pst_status status = pst_program_certificate(program, out);
-        return status == PST_OK || status == PST_E_EMPTY ? 0 : lab_fail_library(s->name);
-    }
-    float *y = malloc((size_t)LAB_ERROR_STEPS * s->outputs * sizeof *y);
-    int result = y ? answer(s, program, level, y) : lab_fail_memory();
-    if (!result && pst_compare(y, s->reference, 1, LAB_ERROR_STEPS, s->outputs, out) != PST_OK)
-        result = lab_fail_library(s->name);
-    free(y);
-    return result;
-}
-
 int lab_subject_bf16(lab_subject *s, const lab_options *o) {
+    pst_certificate errors;
     if (!s->model || !isnan(s->bf16_rms))
         return 0;
-    pst_program *program = NULL;
-    pst_certificate errors;
-    double seconds;
-    int result = lab_subject_compile(s, "bf16", &program, &seconds);
-    if (!result && (result = lab_subject_errors(s, program, o->level, &errors)) == 0)
-        s->bf16_rms = errors.rms;
-    pst_program_free(program);
-    return result;
+    if (lab_trial_format(s->own, "bf16", o->level, &errors))
+        return -1;
+    s->bf16_rms = errors.rms;
+    return 0;
 }

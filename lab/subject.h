@@ -1,15 +1,10 @@
-/* A subject: one model with the inputs it is given and the float64 answers to them. Its programs share it. */
+/* A subject: one model, and a trial of it for each kind of input. Its programs share it. */
 #ifndef LAB_SUBJECT_H
 #define LAB_SUBJECT_H
 
 #include "lab/options.h"
+#include "lab/trial.h"
 #include "penstock.h"
-
-enum {
-    LAB_INPUTS = 4096, /* different inputs, used in turn */
-    LAB_ERROR_STEPS = 1000,
-    LAB_CALIBRATION_STEPS = 1000
-};
 
 typedef struct {
     const char *name;      /* as it was asked for */
@@ -18,21 +13,17 @@ typedef struct {
     uint32_t inputs, outputs;
     uint32_t layers, hidden; /* LSTM layers and their units; hidden 0: they differ */
     uint64_t parameters;
-    float *x;           /* [LAB_INPUTS][inputs], independent normal */
-    float *calibration; /* [LAB_CALIBRATION_STEPS][inputs], the same of another seed; models by name */
-    double *reference;  /* [LAB_ERROR_STEPS][outputs], to the first of x; models by name */
-    double bf16_rms;    /* rms error of bf16; NaN where it is not known */
+    lab_trial trial[LAB_KINDS]; /* a .pstk has no other than that of --input, which is only stepped */
+    const lab_trial *own;       /* that of --input; of it are what is timed and the table of errors */
+    double bf16_rms;            /* rms error of bf16 in it; NaN where it is not known */
 } lab_subject;
 
+/* Without its trials. */
 int lab_subject_open(const char *name, const lab_options *o, lab_subject *s);
-/* The same with every array there is given back. */
+/* The trial of a kind, where there is one to be had. */
+int lab_subject_try(lab_subject *s, int kind, const lab_options *o);
 void lab_subject_close(lab_subject *s);
 
-/* Compiles a model by name into a format, calibrated. *seconds: how long it took. */
-int lab_subject_compile(const lab_subject *s, const char *format, pst_program **out, double *seconds);
-/* Runs the first inputs through a program on one core and compares. A .pstk has no model to compare with: its
- * certificate is taken, and *out says in `steps` 0 where it has none. */
-int lab_subject_errors(const lab_subject *s, const pst_program *program, const char *level, pst_certificate *out);
 /* Finds bf16_rms where no program has. */
 int lab_subject_bf16(lab_subject *s, const lab_options *o);
 

@@ -22,7 +22,9 @@ static const char about_latency[] =
     "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. speed-up: one core's "
     "p50 / p50. twin: register-only work of the same median on the same cores, on several all at once and from the "
     "common start to the end of the last; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the "
-    "floor's bare reads above 1.2 x theirs, the memory's own tail; twin %: the twin's.";
+    "floor's bare reads above 1.2 x theirs, the memory's own tail; twin %: the twin's. error: of the format, relative, "
+    "as "
+    "the last paragraphs say.";
 
 /* The number of cores that the pilot run has chosen, and where the spacing asked for was not kept: by the step and its
  * settle alone, or with the twin. */
@@ -49,11 +51,32 @@ static void print_best(const lab_bench *b, int markdown, FILE *to) {
             tried, p->count > 1 ? "s" : "");
 }
 
+/* What --input has a column of its own for; NULL where that is one of the others. */
+static const lab_input *other_input(const lab_bench *b) {
+    return lab_input_of_kind(&b->options->input, LAB_KIND_OTHER);
+}
+
+static void put_times(lab_grid *g, const double *us, int count) {
+    for (int k = 0; k < count; k++)
+        lab_grid_fixed(g, us[k] < 1000 ? 2 : 0, us[k]);
+}
+
+/* Beside the latency, because it is what the latency was bought with. */
+static void put_kinds(lab_grid *g, const lab_bench *b, const lab_figures *f) {
+    lab_grid_share(g, f->kind_relative_rms[LAB_KIND_IID]);
+    lab_grid_share(g, f->kind_relative_rms[LAB_KIND_AR]);
+    if (other_input(b))
+        lab_grid_share(g, f->kind_relative_rms[LAB_KIND_OTHER]);
+}
+
 static int print_latency(const lab_bench *b, int markdown, FILE *to) {
+    char headings[512];
+    snprintf(headings, sizeof headings,
+             "model|shape|format|level|cores|n|mean|p50|p99|iid error|ar:0.9 error%s|p99.9|max|interval|floor|"
+             "p50/floor|speed-up|twin p50|twin p99|slow %%|read %%|twin %%|note",
+             other_input(b) ? "|error here" : "");
     lab_grid g;
-    if (lab_grid_open(
-            &g, "model|shape|format|level|cores|n|mean|p50|p99|p99.9|max|interval|floor|p50/floor|speed-up|twin p50|"
-                "twin p99|slow %|read %|twin %|note"))
+    if (lab_grid_open(&g, headings))
         return -1;
     for (uint32_t i = 0; i < b->cell_count && lab_grid_row(&g); i++) {
         const lab_cell *cell = &b->cells[i];
@@ -67,9 +90,9 @@ static int print_latency(const lab_bench *b, int markdown, FILE *to) {
         lab_grid_text(&g, "%s", cell->level);
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_text(&g, "%" PRIu64, cell->step.count);
-        const double us[] = {f.mean_us, f.p50_us, f.p99_us, f.p999_us, f.max_us, f.interval_us, f.floor_us};
-        for (size_t k = 0; k < sizeof us / sizeof *us; k++)
-            lab_grid_fixed(&g, us[k] < 1000 ? 2 : 0, us[k]);
+        put_times(&g, (const double[]){f.mean_us, f.p50_us, f.p99_us}, 3);
+        put_kinds(&g, b, &f);
+        put_times(&g, (const double[]){f.p999_us, f.max_us, f.interval_us, f.floor_us}, 4);
         lab_grid_fixed(&g, 2, f.over_floor);
         lab_grid_fixed(&g, 2, f.speed_up);
         lab_grid_fixed(&g, 2, f.twin_p50_us);
@@ -108,10 +131,7 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
         lab_grid_text(&g, "%u", cell->cores);
         lab_grid_short(&g, 3, f.rms);
         lab_grid_fixed(&g, 2, f.rms_ratio_bf16);
-        if (isfinite(f.relative_rms))
-            lab_grid_text(&g, "%.3g %%", 100 * f.relative_rms);
-        else
-            lab_grid_text(&g, "-");
+        lab_grid_share(&g, f.relative_rms);
         lab_grid_short(&g, 3, f.max_abs);
         lab_grid_fixed(&g, 2, f.first_us);
         lab_grid_fixed(&g, 1, f.open_ms);
@@ -128,6 +148,32 @@ static int print_errors(const lab_bench *b, const lab_anchors *a, int markdown, 
     lab_grid_print(&g, 2, markdown, to);
     lab_grid_close(&g);
     return 0;
+}
+
+/* Of a model by name: what --input was where that is not noise, whose lengths are always the same. */
+static void print_file(const lab_bench *b, const lab_trial *t, int markdown, FILE *to) {
+    const lab_input *input = &b->options->input;
+    lab_prose(markdown, to,
+              "%s, for %s: rows 1 to %" PRIu64 " calibrated the formats, rows %" PRIu64 " to %" PRIu64
+              " are what the error here, and those of the table of errors, were found over.",
+              input->name, t->name, t->calibration_steps, input->steps / 2 + 1, input->steps / 2 + t->error_steps);
+}
+
+/* The models by name. */
+static void print_kinds(const lab_bench *b, int markdown, FILE *to) {
+    const lab_input *input = &b->options->input;
+    lab_prose(
+        markdown, to,
+        "Errors of models by name: against float64, over %d steps of inputs of seed %" PRIu64
+        ", each format calibrated on %d others of the same kind. iid error: independent normal inputs; ar:0.9 "
+        "error: each input its own x(t) = 0.9 x(t-1) + sqrt(1 - 0.9^2) e(t), e normal%s. The steps timed, and the "
+        "table of errors, are of %s. An error on noise is not an error on your data. relative, and those beside "
+        "the latency: rms error / rms of (y - mean y).",
+        LAB_ERROR_STEPS, b->options->seed, LAB_CALIBRATION_STEPS,
+        other_input(b) ? "; error here: the inputs asked for" : "", input->name);
+    for (uint32_t i = 0; i < b->subject_count && input->rows; i++)
+        if (b->subjects[i].model)
+            print_file(b, b->subjects[i].own, markdown, to);
 }
 
 /* Over what the errors were found, once for the models by name and once for each .pstk. */
@@ -148,12 +194,7 @@ static void print_inputs(const lab_bench *b, int markdown, FILE *to) {
                       lab_program_name(p), c->steps * c->sequences, c->seed);
     }
     if (named)
-        lab_prose(
-            markdown, to,
-            "Errors of models by name: against float64, over %d steps of independent normal inputs of seed %" PRIu64
-            ", calibrated on %d steps of another. An error on noise is not an error on your data. relative: rms "
-            "error / rms of (y - mean y).",
-            LAB_ERROR_STEPS, b->options->seed, LAB_CALIBRATION_STEPS);
+        print_kinds(b, markdown, to);
 }
 
 static void print_anchors(const lab_anchors *a, int markdown, FILE *to) {

@@ -53,20 +53,24 @@ static int done(void **unused) {
     return 0;
 }
 
-/* What `print` writes, as text from malloc. */
-static char *written(int what) {
+/* What is written of a run, as text from malloc. */
+static char *written_of(const lab_bench *b, int what) {
     char *text = NULL;
     size_t n = 0;
     FILE *to = open_memstream(&text, &n);
     assert_non_null(to);
     if (what == 'j')
-        assert_int_equal(lab_json_print(&bench, &anchors, to), 0);
+        assert_int_equal(lab_json_print(b, &anchors, to), 0);
     else if (what == 'p')
-        lab_plot_print(&bench, &anchors, to);
+        lab_plot_print(b, &anchors, to);
     else
-        assert_int_equal(lab_table_print(&bench, &anchors, what == 'm', to), 0);
+        assert_int_equal(lab_table_print(b, &anchors, what == 'm', to), 0);
     assert_int_equal(fclose(to), 0);
     return text;
+}
+
+static char *written(int what) {
+    return written_of(&bench, what);
 }
 
 static double number(const json_t *object, const char *name) {
@@ -147,7 +151,13 @@ static void check_result(const json_t *r) {
     assert_true(json_is_true(json_object_get(r, "saturated")) == (number(r, "interval_us") > 20));
     assert_true(number(r, "max_abs_error") >= number(r, "rms_error") && number(r, "rms_error") > 0);
     assert_true(number(r, "relative_rms_error") > 0);
-    assert_true(number(r, "error_steps") == 1000);
+    assert_true(number(r, "error_steps") == 1000 && number(r, "calibration_steps") == 1000);
+    assert_string_equal(json_string_value(json_object_get(r, "input_name")), "iid");
+    assert_string_equal(json_string_value(json_object_get(r, "input_kind")), "normal");
+    assert_true(number(r, "iid_relative_rms_error") == number(r, "relative_rms_error"));
+    assert_true(number(r, "ar09_relative_rms_error") > 0);
+    assert_true(number(r, "ar09_relative_rms_error") != number(r, "iid_relative_rms_error"));
+    assert_true(json_is_null(json_object_get(r, "other_relative_rms_error")));
     assert_true(number(r, "critical_bytes") > 0 && number(r, "settle_bytes") > 0);
     check_histogram(r);
     check_cores(r);
@@ -180,6 +190,19 @@ static void json(void **unused) {
     free(text);
 }
 
+/* One cell of w8a8, as short as can be. */
+static int run_short(lab_input input, lab_options *one, lab_bench *b) {
+    assert_int_equal(lab_options_default(one), 0);
+    assert_int_equal(lab_list_parse("--models", "stac_a", &one->models), 0);
+    assert_int_equal(lab_formats_parse("w8a8", &one->formats), 0);
+    assert_int_equal(lab_list_parse("--cores", "1", &one->cores), 0);
+    one->input = input;
+    one->inferences = 40;
+    one->budget_s = 1;
+    one->level = o.level;
+    return lab_bench_run(one, b);
+}
+
 /* Which other formats were asked for does not change an error, nor does it matter whether bf16 was one of them. */
 static void errors_stand_by_themselves(void **unused) {
     (void)unused;
@@ -187,14 +210,7 @@ static void errors_stand_by_themselves(void **unused) {
     lab_bench second;
     if (getenv("PENSTOCK_EMULATED")) /* a run takes a quarter of a minute there */
         return;
-    assert_int_equal(lab_options_default(&alone), 0);
-    assert_int_equal(lab_list_parse("--models", "stac_a", &alone.models), 0);
-    assert_int_equal(lab_list_parse("--formats", "w8a8", &alone.formats), 0);
-    assert_int_equal(lab_list_parse("--cores", "1", &alone.cores), 0);
-    alone.inferences = 40;
-    alone.budget_s = 1;
-    alone.level = o.level;
-    assert_int_equal(lab_bench_run(&alone, &second), 0);
+    assert_int_equal(run_short(lab_input_iid, &alone, &second), 0);
     assert_true(second.programs[0].errors.rms == bench.programs[1].errors.rms);
     assert_int_equal(second.programs[0].pilot.count, 0);
     assert_false(second.cells[0].best);
@@ -203,16 +219,78 @@ static void errors_stand_by_themselves(void **unused) {
     lab_options_free(&alone);
 }
 
+static void check_kind(const lab_bench *b, const char *name, const char *kind, uint64_t steps) {
+    char *text = written_of(b, 'j');
+    json_t *all = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *r = json_array_get(json_object_get(all, "results"), 0);
+    assert_string_equal(json_string_value(json_object_get(r, "input_name")), name);
+    assert_string_equal(json_string_value(json_object_get(r, "input_kind")), kind);
+    assert_true(number(r, "calibration_steps") == (double)steps && number(r, "error_steps") == (double)steps);
+    json_decref(all);
+    free(text);
+    text = written_of(b, 't');
+    assert_true((strstr(text, "error here") != NULL) == !lab_input_same(&b->options->input, &lab_input_ar));
+    free(text);
+}
+
+/* The errors over the kinds that every model has do not depend on --input; it only adds one, and is what the rest of
+ * the run is about. The rows are fewer than the steps. */
+static void the_input_asked_for(void **unused) {
+    (void)unused;
+    enum { ROWS = 40, INPUTS = 100 };
+    static float rows[ROWS * INPUTS];
+    for (int i = 0; i < ROWS * INPUTS; i++)
+        rows[i] = (float)(i * 7919 % 1009) / 1e5f;
+    const struct {
+        lab_input input;
+        const char *kind;
+        uint64_t steps;
+    } of[] = {{lab_input_ar, "ar", 1000},
+              {{.name = "ar:0.99", .coefficient = 0.99}, "ar", 1000},
+              {{.name = "x.csv", .rows = rows, .steps = ROWS, .columns = INPUTS}, "file", ROWS / 2}};
+    for (size_t i = 0; i < sizeof of / sizeof *of && !getenv("PENSTOCK_EMULATED"); i++) {
+        lab_options one;
+        lab_bench b;
+        pst_certificate again;
+        assert_int_equal(run_short(of[i].input, &one, &b), 0);
+        const lab_program *p = &b.programs[0];
+        const int kind = lab_input_kind(&of[i].input);
+        assert_true(p->relative_rms[LAB_KIND_IID] == bench.programs[1].relative_rms[LAB_KIND_IID]);
+        assert_true(p->relative_rms[LAB_KIND_AR] == bench.programs[1].relative_rms[LAB_KIND_AR]);
+        assert_true(isnan(p->relative_rms[LAB_KIND_OTHER]) == (kind == LAB_KIND_AR));
+        /* the program that is timed is calibrated on --input's kind; the rows are so small that their scales of h are
+         * others than those of noise */
+        assert_int_equal(lab_trial_errors(p->subject->own, p->own, o.level, &again), 0);
+        assert_true(again.rms == p->errors.rms && again.relative_rms == p->relative_rms[kind]);
+        assert_int_equal(lab_trial_errors(p->subject->own, bench.programs[1].own, o.level, &again), 0);
+        assert_true(again.rms != p->errors.rms || !of[i].input.rows);
+        check_kind(&b, of[i].input.name, of[i].kind, of[i].steps);
+        lab_bench_free(&b);
+        lab_options_free(&one);
+    }
+}
+
+static void an_input_of_another_width(void **unused) {
+    (void)unused;
+    static const float rows[4 * 3] = {0};
+    lab_options one;
+    lab_bench none;
+    assert_int_equal(run_short((lab_input){.name = "x.csv", .rows = rows, .steps = 4, .columns = 3}, &one, &none), -1);
+    assert_string_equal(lab_error(), "--input: x.csv: expected rows of 100 values, the inputs of stac_a, found 3");
+    lab_options_free(&one);
+}
+
 static void tables(void **unused) {
     (void)unused;
-    static const char *const say[] = {"machine:", "hiccups:", "levels here:", "p99.9",    "interval",
-                                      "floor",    "twin p50", "rms error",    "/ bf16's", "IA-840F",
-                                      "V80",      "An error", "speed-up",     "best:"};
+    static const char *const say[] = {"machine:", "hiccups:",  "levels here:", "p99.9",        "interval",  "floor",
+                                      "twin p50", "rms error", "/ bf16's",     "IA-840F",      "V80",       "An error",
+                                      "speed-up", "best:",     "iid error",    "ar:0.9 error", "inputs iid"};
     for (int markdown = 0; markdown < 2; markdown++) {
         char *text = written(markdown ? 'm' : 't');
         for (size_t i = 0; i < sizeof say / sizeof *say; i++)
             assert_non_null(strstr(text, say[i]));
         assert_true((strstr(text, "| :-- |") != NULL) == markdown);
+        assert_null(strstr(text, "error here"));
         free(text);
     }
 }
@@ -278,6 +356,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json),
         cmocka_unit_test(errors_stand_by_themselves),
+        cmocka_unit_test(the_input_asked_for),
+        cmocka_unit_test(an_input_of_another_width),
         cmocka_unit_test(tables),
         cmocka_unit_test(picture),
         cmocka_unit_test(a_long_format_is_cut_in_tables_only),

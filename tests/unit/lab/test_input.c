@@ -104,6 +104,12 @@ static void same(void **unused) {
     b.rows = rows;
     assert_false(lab_input_same(&b, &lab_input_iid));
     assert_true(lab_input_same(&b, &b));
+    assert_int_equal(lab_input_kind(&a), LAB_KIND_IID);
+    assert_int_equal(lab_input_kind(&lab_input_ar), LAB_KIND_AR);
+    assert_int_equal(lab_input_kind(&b), LAB_KIND_OTHER);
+    assert_ptr_equal(lab_input_of_kind(&b, LAB_KIND_OTHER), &b);
+    assert_ptr_equal(lab_input_of_kind(&b, LAB_KIND_AR), &lab_input_ar);
+    assert_null(lab_input_of_kind(&a, LAB_KIND_OTHER));
 }
 
 static void nonsense(void **unused) {
