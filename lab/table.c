@@ -22,9 +22,8 @@ static const char about_latency[] =
     "settle, the hops from core to core, and the clock's pair of readings, in the same rounds. speed-up: one core's "
     "p50 / p50. twin: register-only work of the same median on the same cores, on several all at once and from the "
     "common start to the end of the last; its tail is the machine's own. slow: steps above 1.2 x p50; read %: the "
-    "floor's bare reads above 1.2 x theirs, the memory's own tail; twin %: the twin's. error: of the format, relative, "
-    "as "
-    "the last paragraphs say.";
+    "floor's bare reads above 1.2 x theirs, the memory's own tail; twin %: the twin's. error: the "
+    "format's, relative, over what the last paragraphs say.";
 
 /* The number of cores that the pilot run has chosen, and where the spacing asked for was not kept: by the step and its
  * settle alone, or with the twin. */

@@ -6,9 +6,10 @@
 #include "lab/input.h"
 #include "penstock.h"
 
+/* At most: a short file has fewer. */
 enum {
-    LAB_INPUTS = 4096,      /* different inputs of the steps that are timed, used in turn; fewer of a short file */
-    LAB_ERROR_STEPS = 1000, /* these too, and those of the calibration */
+    LAB_INPUTS = 4096, /* different inputs of the steps that are timed, used in turn */
+    LAB_ERROR_STEPS = 1000,
     LAB_CALIBRATION_STEPS = 1000
 };
 
