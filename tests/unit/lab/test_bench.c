@@ -14,6 +14,7 @@
 #include "lab/error.h"
 #include "lab/json.h"
 #include "lab/plot.h"
+#include "lab/step.h"
 #include "lab/table.h"
 
 static lab_options o;
@@ -233,6 +234,19 @@ static void check_kind(const lab_bench *b, const char *name, const char *kind, u
     free(text);
 }
 
+/* Steps take the rows of the second half in turn, and then again. */
+static void check_turns(const lab_bench *b, const float *rows, uint32_t count, uint32_t inputs) {
+    lab_cell *cell = calloc(1, sizeof *cell);
+    assert_non_null(cell);
+    assert_int_equal(lab_cell_open(&b->programs[0], 1, b->options, cell), 0);
+    for (uint32_t i = 0; i < count; i++) {
+        lab_next_input(cell);
+        assert_memory_equal(cell->x, rows + (count / 2 + i % (count / 2)) * inputs, inputs * sizeof *rows);
+    }
+    lab_cell_close(cell);
+    free(cell);
+}
+
 /* The errors over the kinds that every model has do not depend on --input; it only adds one, and is what the rest of
  * the run is about. The rows are fewer than the steps. */
 static void the_input_asked_for(void **unused) {
@@ -265,6 +279,8 @@ static void the_input_asked_for(void **unused) {
         assert_int_equal(lab_trial_errors(p->subject->own, bench.programs[1].own, o.level, &again), 0);
         assert_true(again.rms != p->errors.rms || !of[i].input.rows);
         check_kind(&b, of[i].input.name, of[i].kind, of[i].steps);
+        if (of[i].input.rows)
+            check_turns(&b, rows, ROWS, INPUTS);
         lab_bench_free(&b);
         lab_options_free(&one);
     }
