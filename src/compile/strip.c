@@ -16,6 +16,8 @@
 #define LAST_CLIP 42
 #define CLIP_PARTS 40.0f
 
+#define MARGIN 0x1p-12f /* in squares of a step: what a code has to be nearer by to take the place of another */
+
 #define LANES for (size_t lane = 0; lane < PSTI_STRIP; lane++)
 
 static inline float *at(float *of, size_t place) {
@@ -194,14 +196,18 @@ void psti_strip_measure(psti_strip *s, double *error) {
         LANES error[lane] += (double)at(s->error, p)[lane] * (double)at(s->target, p)[lane];
 }
 
-/* The form is a parabola in each code, so the code nearest to its lowest point is the best one. */
+/* The form is a parabola in each code, so the code nearest to its lowest point is the best one. Of two that are as
+ * near, as those of a weight of 0 among odd codes are, it keeps the one it has, whatever the gradient's roundings say.
+ */
 PSTI_CLONED static int descend_place(const psti_lattice *lattice, const float *gradient, float per_curvature,
                                      const float *w, const float *step, const float *per_step, float *code,
                                      float *error, float *change) {
     float changed = 0;
     LANES {
         float target = code[lane] * step[lane] - gradient[lane] * per_curvature;
-        float best = psti_nearest_code(lattice, target * per_step[lane]);
+        float v = target * per_step[lane], nearest = psti_nearest_code(lattice, v);
+        float off = v - code[lane], left = v - nearest;
+        float best = left * left + MARGIN < off * off ? nearest : code[lane];
         change[lane] = (best - code[lane]) * step[lane];
         code[lane] = best;
         error[lane] = best * step[lane] - w[lane];
