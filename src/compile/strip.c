@@ -7,7 +7,7 @@
 
 #include "base/cloned.h"
 
-#define BATCH 32  /* inputs whose errors wait until they are handed on together: their rows stay in the first cache */
+#define BATCH 64  /* inputs whose errors wait until they are handed on together: their rows stay in the first cache */
 #define ABREAST 4 /* inputs that take a batch at a time */
 
 /* Clip factors of the largest weight's step: 20/40 to 42/40. A narrower range cuts the largest weights, and has finer
