@@ -27,8 +27,7 @@ void psti_rounded_free(psti_rounded *r) {
     *r = (psti_rounded){0};
 }
 
-/* ---- scales -------------------------------------------------------------------------------------------------------
- */
+/* ---- scales ----------------------------------------------------------------------------------------------------- */
 
 /* A row's scale and multipliers from the steps of its groups, which become those that they stand for. stride: from one
  * group's step to the next. */
@@ -47,8 +46,7 @@ static void settle(const psti_grid *grid, uint32_t groups, float *step, size_t s
     }
 }
 
-/* ---- nearest ------------------------------------------------------------------------------------------------------
- */
+/* ---- nearest ---------------------------------------------------------------------------------------------------- */
 
 static void nearest_row(const psti_grid *grid, const float *w, psti_rounded *out, uint32_t row, float *step) {
     psti_lattice lattice = psti_lattice_of(grid);
@@ -78,8 +76,7 @@ pst_status psti_round_nearest(const psti_grid *grid, const float *w, uint32_t ro
     return PST_OK;
 }
 
-/* ---- calibrated ---------------------------------------------------------------------------------------------------
- */
+/* ---- calibrated ------------------------------------------------------------------------------------------------- */
 
 /* The sum of (w - rounded) mean: how far the row's mean product is off. */
 static double mean_error(const psti_grid *grid, const psti_rounded *r, uint32_t row, const float *w,

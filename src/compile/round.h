@@ -27,8 +27,8 @@ typedef struct {
 } psti_rounded;
 
 /* Each weight to the nearest code; the step of a group (or row) comes from its largest weight. With 8 bits and no
- * groups these are psti_pack's codes and scales. Weights are finite, at most 2^40. *out needs no
- * initialisation and is to be freed whatever the answer, here and below. */
+ * groups these are psti_pack's codes and scales. Weights are finite, at most 2^40. Here and below, *out needs no
+ * initialisation and is to be freed whatever the answer, and the rounding mode is to be to nearest. */
 pst_status psti_round_nearest(const psti_grid *grid, const float *w, uint32_t rows, uint32_t inputs, psti_rounded *out);
 
 /* Codes with a small e^T covariance e, e a row's error: never a larger one than the nearest codes'. covariance:

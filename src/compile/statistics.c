@@ -181,8 +181,7 @@ void psti_statistics_add(psti_statistics *statistics, const float *v) {
     s->now = oldest;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------
- */
+/* ---- results ---------------------------------------------------------------------------------------------------- */
 
 /* The sum of a product of two series about given means, from the sum about 0. */
 static double centred(double product, double sum_a, double sum_b, double mean_a, double mean_b, double count) {
@@ -208,7 +207,6 @@ static void finish_inputs(psti_statistics *out, const struct psti_sums *s) {
     out->pooled_rho = squares > 0 ? clamp(products / squares, -1, 1) : 0;
 }
 
-/* Without a pair of steps there is no innovation but the vector itself. */
 static double innovation_mean(const struct psti_sums *s, double rho, uint32_t i) {
     return ((s->sum[ALL][i] - s->sum[FIRST][i]) - rho * (s->sum[ALL][i] - s->sum[LAST][i])) / (double)s->pairs;
 }
@@ -219,6 +217,7 @@ static double innovation_moment(double all, double first, double last, double ch
     return (1 - rho) * (all - first) - rho * (1 - rho) * (all - last) + rho * change;
 }
 
+/* Without a pair of steps there is no innovation but the vector itself. */
 static void finish_innovation(psti_statistics *out, const struct psti_sums *s) {
     for (uint32_t i = 0; i < s->inputs; i++) {
         double mean = s->pairs ? innovation_mean(s, out->pooled_rho, i) : 0;

@@ -47,8 +47,7 @@ PSTI_CLONED static void add_products(float *out, const float *matrix, size_t str
         add_rows(out + r * PSTI_STRIP, matrix + r * stride, stride, 1, count, v);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------
- */
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
 
 pst_status psti_strip_open(psti_strip *out, const psti_form *form, const psti_grid *grid, uint32_t groups,
                            uint32_t group) {
@@ -83,8 +82,7 @@ void psti_strip_load(psti_strip *s, const psti_grid *grid, const float *w, uint3
         s->largest_step[k] = psti_step_of(grid, s->largest_step[k]);
 }
 
-/* ---- scales -------------------------------------------------------------------------------------------------------
- */
+/* ---- scales ----------------------------------------------------------------------------------------------------- */
 
 PSTI_CLONED static void add_error(const psti_lattice *lattice, const float *w, const float *step, const float *per_step,
                                   float weight, float *error) {
@@ -129,8 +127,7 @@ void psti_strip_settle(psti_strip *s) {
         s->per_step[k] = s->step[k] > 0 ? 1.0f / s->step[k] : 0;
 }
 
-/* ---- codes --------------------------------------------------------------------------------------------------------
- */
+/* ---- codes ------------------------------------------------------------------------------------------------------ */
 
 static size_t group_at(const psti_strip *s, uint32_t place) {
     return s->form->order[place] / s->group;
@@ -176,8 +173,7 @@ void psti_strip_round(psti_strip *s) {
     }
 }
 
-/* ---- descent ------------------------------------------------------------------------------------------------------
- */
+/* ---- descent ---------------------------------------------------------------------------------------------------- */
 
 void psti_strip_measure(psti_strip *s, double *error) {
     const psti_form *f = s->form;

@@ -21,8 +21,7 @@ static const psti_grid grids[] = {{127, 0, 0, 1},   {127, 0, 32, 127}, {31, 0, 3
                                   {3, 1, 32, 127},  {15, 1, 32, 2}};
 enum { GRIDS = sizeof grids / sizeof *grids };
 
-/* ---- matrices and inputs --------------------------------------------------------------------------------------------
- */
+/* ---- matrices and inputs ---------------------------------------------------------------------------------------- */
 
 /* Rows of unequal size, groups too; every seventh row is zeros, and the second group of every fifth. */
 static float *weights(uint32_t rows, uint32_t inputs, uint64_t seed) {
@@ -122,8 +121,7 @@ static void expect_in_grid(const psti_grid *g, const psti_rounded *r, const floa
     }
 }
 
-/* ---- nearest ------------------------------------------------------------------------------------------------------
- */
+/* ---- nearest ---------------------------------------------------------------------------------------------------- */
 
 static void test_nearest_is_packed(void **unused) {
     (void)unused;
@@ -182,8 +180,7 @@ static void test_nearest(void **unused) {
     free(w);
 }
 
-/* ---- calibrated ---------------------------------------------------------------------------------------------------
- */
+/* ---- calibrated ------------------------------------------------------------------------------------------------- */
 
 /* The least error that any codes have, with the row's scale and multiplier as they are. */
 static double least_error(const psti_grid *g, const psti_rounded *r, const float *w, uint32_t row,

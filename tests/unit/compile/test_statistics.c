@@ -56,8 +56,7 @@ static psti_statistics run(const series *s) {
     return out;
 }
 
-/* ---- the formulas ---------------------------------------------------------------------------------------------------
- */
+/* ---- the formulas ----------------------------------------------------------------------------------------------- */
 
 /* Rows of v(t) - rho v(t-1), in the order of time; `first` marks those whose predecessor is of another sequence. */
 typedef struct {
