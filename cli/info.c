@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "commands.h"
 #include "json.h"
+#include "matrices.h"
 #include "options.h"
 #include "output.h"
 #include "penstock.h"
@@ -26,6 +28,27 @@ static pst_status get_layer(const subject *s, uint32_t i, pst_layer_info *l) {
     return s->program ? pst_program_get_layer(s->program, i, l) : pst_model_get_layer(s->model, i, l);
 }
 
+/* A scale of h, or a rho; `there` is false for layers that have none. */
+static void print_factor(bool there, double value) {
+    if (there)
+        printf(" %10.9g", value);
+    else
+        printf(" %10s", "-");
+}
+
+/* Whether part of what W_ih adds comes a step late: rho is then what the next step gets of it. */
+static int has_input_rest(const subject *s, uint32_t layer, const pst_layer_info *l, bool *there) {
+    *there = false;
+    for (uint32_t k = 0; k < l->matrices; k++) {
+        pst_matrix_info m;
+        PST_INIT(m);
+        if (pst_program_get_matrix(s->program, layer, k, &m) != PST_OK)
+            return cli_library_error(NULL);
+        *there |= strcmp(m.name, "W_ih rest") == 0;
+    }
+    return CLI_OK;
+}
+
 /* alpha and beta of the functions that take them; the others have 0 in both. */
 static void print_attributes(const pst_layer_info *l) {
     static const char *const both[] = {"clip", "hard_sigmoid"}, *const first[] = {"leaky_relu", "elu"};
@@ -43,7 +66,8 @@ static void print_attributes(const pst_layer_info *l) {
 static int print_layers(const subject *s, const pst_info *info) {
     printf("\n%5s  %-10s %-12s %8s %8s %13s", "layer", "kind", "function", "inputs", "outputs", "parameters");
     if (s->program)
-        printf("  %-6s %-6s %13s %13s %11s %10s", "W_ih", "W_hh", "critical", "settle", "padding", "h scale");
+        printf("  %-6s %-6s %13s %13s %11s %10s %10s %10s", "W_ih", "W_hh", "critical", "settle", "padding", "h scale",
+               "in 8 bits", "rho");
     printf("\n");
     for (uint32_t i = 0; i < info->layers; i++) {
         pst_layer_info l;
@@ -55,10 +79,12 @@ static int print_layers(const subject *s, const pst_info *info) {
             printf("  %-6s %-6s %13s %13s %11s", l.input_encoding ? l.input_encoding : "-",
                    l.recurrent_encoding ? l.recurrent_encoding : "-", cli_grouped(l.critical_bytes),
                    cli_grouped(l.settle_bytes), cli_grouped(l.padding_bytes));
-            if (l.h_scale > 0)
-                printf(" %10.9g", l.h_scale);
-            else
-                printf(" %10s", "-");
+            bool rest;
+            if (has_input_rest(s, i, &l, &rest) != CLI_OK)
+                return CLI_BAD;
+            print_factor(l.h_scale > 0, l.h_scale);
+            print_factor(l.h_scale_8 > 0, l.h_scale_8);
+            print_factor(rest, l.rho);
         }
         print_attributes(&l);
         printf("\n");
@@ -66,7 +92,7 @@ static int print_layers(const subject *s, const pst_info *info) {
     return CLI_OK;
 }
 
-static int print_text(const char *path, const subject *s, const pst_info *info, const pst_certificate *c) {
+static int print_text(const char *path, const subject *s, const pst_info *info) {
     if (s->program)
         printf("%s: program, format %s, hash %016llx\n", path, info->format, (unsigned long long)info->hash);
     else
@@ -82,11 +108,9 @@ static int print_text(const char *path, const subject *s, const pst_info *info, 
     if (result != CLI_OK || !s->program)
         return result;
     printf("\n");
-    if (c)
-        cli_report_certificate(c, NULL);
-    else
-        printf("certificate: none; the program was compiled without one\n");
-    return CLI_OK;
+    result = cli_print_matrices(s->program);
+    printf("\n");
+    return result == CLI_OK ? cli_print_certificates(s->program, NULL) : result;
 }
 
 static void print_encoding(const char *name, const char *encoding) {
@@ -94,7 +118,7 @@ static void print_encoding(const char *name, const char *encoding) {
         cli_json_string(name, encoding);
 }
 
-static int print_json(const char *path, const subject *s, const pst_info *info, const pst_certificate *c) {
+static int print_json(const char *path, const subject *s, const pst_info *info) {
     cli_json_open(NULL, '{');
     cli_json_string("file", path);
     cli_json_string("kind", s->program ? "program" : "checkpoint");
@@ -120,16 +144,24 @@ static int print_json(const char *path, const subject *s, const pst_info *info, 
             cli_json_whole("critical_bytes", l.critical_bytes);
             cli_json_whole("settle_bytes", l.settle_bytes);
             cli_json_whole("padding_bytes", l.padding_bytes);
+            bool rest;
+            if (has_input_rest(s, i, &l, &rest) != CLI_OK)
+                return CLI_BAD;
             if (l.h_scale > 0)
                 cli_json_number("h_scale", l.h_scale);
+            if (l.h_scale_8 > 0)
+                cli_json_number("h_scale_8", l.h_scale_8);
+            if (rest)
+                cli_json_number("rho", l.rho);
         }
         cli_json_close();
     }
     cli_json_close();
-    if (s->program)
-        cli_report_certificate_json(c, NULL);
+    int result = s->program ? cli_print_matrices_json(s->program) : CLI_OK;
+    if (s->program && result == CLI_OK)
+        result = cli_print_certificates_json(s->program, NULL);
     cli_json_close();
-    return CLI_OK;
+    return result;
 }
 
 int cli_info(int argc, char **argv) {
@@ -141,7 +173,7 @@ int cli_info(int argc, char **argv) {
     };
     const cli_usage usage = {"info", "M.pstk|CHECKPOINT [OPTION]...",
                              "Prints the layers of a program or of a .safetensors checkpoint, their sizes and\n"
-                             "encodings, and of a program its certificate and hash.",
+                             "encodings, and of a program also its matrices, its certificates and its hash.",
                              "M.pstk", table};
     switch (cli_parse(&usage, argc, argv, &path)) {
     case CLI_HELPED:
@@ -167,14 +199,7 @@ int cli_info(int argc, char **argv) {
     PST_INIT(info);
     if (status != PST_OK || get_info(&s, &info) != PST_OK)
         return cli_library_error(NULL);
-    pst_certificate c;
-    PST_INIT(c);
-    status = s.program ? pst_program_certificate(s.program, &c) : PST_E_EMPTY;
-    int result;
-    if (status != PST_OK && status != PST_E_EMPTY)
-        result = cli_library_error(NULL);
-    else
-        result = (json ? print_json : print_text)(path, &s, &info, status == PST_OK ? &c : NULL);
+    int result = (json ? print_json : print_text)(path, &s, &info);
     pst_program_free(s.program);
     pst_model_free(s.model);
     return result;

@@ -113,8 +113,22 @@ static const cli_option *match(const cli_option *table, const char *word, const 
     return NULL;
 }
 
+static bool repeats(const cli_option *o) {
+    size_t n = o->argument ? strlen(o->argument) : 0;
+    return n > 3 && strcmp(o->argument + n - 3, "...") == 0;
+}
+
 static bool take(const cli_option *o, const char *value, char **argv, int *i) {
-    if (*o->value) {
+    const char **to = o->value;
+    if (repeats(o)) {
+        while (*to)
+            to++;
+        if (to - o->value == CLI_REPEATS) {
+            cli_error("--%s is given more than %d times", o->name, CLI_REPEATS);
+            return false;
+        }
+    }
+    if (*to) {
         cli_error("--%s is given twice", o->name);
         return false;
     }
@@ -123,14 +137,15 @@ static bool take(const cli_option *o, const char *value, char **argv, int *i) {
             cli_error("--%s takes no value", o->name);
             return false;
         }
-        *o->value = "";
+        *to = "";
         return true;
     }
     if (!value) {
         /* "-" alone is a value: standard input or output. */
         value = argv[*i + 1];
         if (!value || (value[0] == '-' && value[1] != 0 && !(value[1] >= '0' && value[1] <= '9'))) {
-            cli_error("--%s needs a value: --%s %s", o->name, o->name, o->argument);
+            cli_error("--%s needs a value: --%s %.*s", o->name, o->name,
+                      (int)(strlen(o->argument) - (repeats(o) ? 3 : 0)), o->argument);
             return false;
         }
         ++*i;
@@ -139,7 +154,7 @@ static bool take(const cli_option *o, const char *value, char **argv, int *i) {
         cli_error("--%s has an empty value", o->name);
         return false;
     }
-    *o->value = value;
+    *to = value;
     return true;
 }
 

@@ -15,6 +15,10 @@ typedef struct {
     const char **value;   /* where the value goes; a flag's becomes "" */
 } cli_option;
 
+/* An option whose argument ends with "..." may be given so often; its value is then an array of CLI_REPEATS + 1, whose
+ * first NULL ends what was given. */
+enum { CLI_REPEATS = 64 };
+
 typedef struct {
     const char *command;     /* "run"; NULL for the program itself */
     const char *usage;       /* what follows the command's name: "M.pstk --input X" */

@@ -7,10 +7,10 @@
  *                                                                    --pst_stream_open--> stream --pst_step--> y
  *
  * WORDS. A model is layers with fp32 weights and an initial state. A program is a model compiled into packed tiles of
- * one format (f32, bf16, w8a16, w8a8); it depends neither on the instruction set nor on the number of cores. An
- * engine is a program placed on this host, on one core or several: a core is one thread and the part of the weights
- * that it owns. A stream is the recurrent state of one input sequence on an engine. A step is one timestep: x in, y
- * out. Its respond part needs x and is the latency; its settle part prepares the next step.
+ * one format, which says in how many bits weights and activations are held; it depends neither on the instruction set
+ * nor on the number of cores. An engine is a program placed on this host, on one core or several: a core is one thread
+ * and the part of the weights that it owns. A stream is the recurrent state of one input sequence on an engine. A step
+ * is one timestep: x in, y out. Its respond part needs x and is the latency; its settle part prepares the next step.
  *
  * STATUS. Every call that can fail returns a pst_status: PST_OK is 0. On any other value all outputs and objects are
  * as they were before the call, and pst_last_error() of the same thread has the detail.
@@ -48,7 +48,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The version of this header and of the library built with it. The one place where it is written. */
+/* The version of this header and of the library built with it, written nowhere else. */
 #define PST_VERSION_MAJOR 0
 #define PST_VERSION_MINOR 1
 #define PST_VERSION_PATCH 0
@@ -96,11 +96,9 @@ enum {
 typedef struct {
     size_t size;
     pst_status status;
-    int os_error;        /* errno of the failing system call, else 0 */
-    const char *message; /* one line, complete by itself */
-    const char *file;    /* path */
-    const char *item;    /* tensor, layer, unit, array */
-    const char *field;   /* field of the item */
+    int os_error;                    /* errno of the failing system call, else 0 */
+    const char *message;             /* one line, complete by itself */
+    const char *file, *item, *field; /* path; tensor, layer, unit, array; field of the item */
     int64_t expected, found;
 } pst_error;
 
@@ -118,21 +116,20 @@ typedef struct pst_model pst_model;
 /* Element types of tensors; numbers never change. */
 enum { PST_F32 = 0, PST_F64 = 1, PST_F16 = 2, PST_BF16 = 3 };
 
-/* One tensor in memory, C order, contiguous, host byte order. Values are converted to fp32 (nearest even). */
+/* One tensor in memory, C order, contiguous, host byte order. Values are converted to fp32 (nearest even). name:
+ * PyTorch's within its layer: weight_ih, weight_hh, bias_ih, bias_hh, weight, bias; h0, c0. */
 typedef struct {
     size_t size;
-    const char
-        *name; /* PyTorch's name within its layer: weight_ih, weight_hh, bias_ih, bias_hh, weight, bias; h0, c0 */
-    int dtype;
-    int rank;
+    const char *name;
+    int dtype, rank;
     const uint64_t *shape;
     const void *data;
 } pst_tensor;
 
-/* One scalar setting of a layer. */
+/* One scalar setting of a layer: alpha, beta. */
 typedef struct {
     size_t size;
-    const char *name; /* alpha, beta */
+    const char *name;
     double value;
 } pst_attribute;
 
@@ -150,16 +147,15 @@ typedef struct {
  * erf); gelu_tanh; softplus (log(1 + exp(v))). */
 typedef struct {
     size_t size;
-    const char *kind;
-    const char *function; /* activation only, else NULL */
+    const char *kind, *function; /* function: activation only, else NULL */
     const pst_tensor *const *tensors;
     size_t tensor_count;
     const pst_attribute *const *attributes;
     size_t attribute_count;
 } pst_layer;
 
-/* How to read a checkpoint. prefix: only tensors whose name begins with it are considered, and it is cut off; NULL:
- * everything, the prefix (if the file has one) is found by itself. */
+/* prefix: only tensors whose name begins with it are considered, and it is cut off; NULL: everything, the prefix (if
+ * the file has one) is found by itself. */
 typedef struct {
     size_t size;
     const char *prefix;
@@ -176,32 +172,42 @@ typedef struct {
 /* What a model or program is made of. */
 typedef struct {
     size_t size;
-    uint32_t layers;  /* all kinds */
-    uint32_t inputs;  /* features of x */
-    uint32_t outputs; /* features of y */
+    uint32_t layers;          /* all kinds */
+    uint32_t inputs, outputs; /* features of x, of y */
     uint64_t parameters;
-    uint64_t critical_bytes; /* weights and scales that respond reads; programs only, else 0 */
-    uint64_t settle_bytes;   /* weights and scales that settle reads; programs only, else 0 */
-    uint64_t state_bytes;    /* of pst_stream_save; programs only, else 0 */
-    uint64_t padding_bytes;  /* of the weights above, how many are padding; programs only, else 0 */
-    uint64_t hash;           /* of the program's file content without its certificate; programs only, else 0 */
-    const char *format;  /* name of the format compiled for; programs only, else NULL. Lives as long as the object */
+    /* Of programs, else 0 or NULL. Weights and scales that respond reads, that settle reads; bytes of pst_stream_save;
+     * how many bytes of the weights are padding; hash of all that steps depend on, certificates left out. */
+    uint64_t critical_bytes, settle_bytes, state_bytes, padding_bytes, hash;
+    const char *format; /* as compiled for, then ";" and those of layers; "mixed" beyond 63 characters. Lives as long as
+                           the object */
     const char *readout; /* "all" or "last", of pst_model_options or the checkpoint. Lives as long as the object */
 } pst_info;
 
 /* What one layer is. Strings live as long as the object asked. Encodings are those of the program; NULL in models. */
 typedef struct {
     size_t size;
-    const char *kind;
-    const char *function; /* of an activation, else NULL */
+    const char *kind, *function; /* function: of an activation, else NULL */
     uint32_t inputs, outputs;
     uint64_t parameters;
-    const char *input_encoding;     /* of W_ih or the Linear's weight: "f32", "bf16", "w8a16", "w8a8"; NULL without */
-    const char *recurrent_encoding; /* of W_hh; NULL without */
+    const char *input_encoding, *recurrent_encoding; /* of W_ih or the Linear's weight; of W_hh. NULL without */
     uint64_t critical_bytes, settle_bytes, padding_bytes;
-    double h_scale;     /* of the integer formats: the static scale of h, 2^k; 0 without */
+    double h_scale;     /* of the integer formats: the static scale of h in 16 bits, 2^k; 0 without */
     double alpha, beta; /* of an activation */
+    double h_scale_8;   /* the scale of h in 8 bits; 0 without */
+    double rho;         /* of a rest of W_ih: the share of it in the next bracket */
+    uint32_t matrices;  /* of pst_program_get_matrix */
 } pst_layer_info;
+
+/* One matrix of a program. Names: "W_ih" (or a Linear's weight), "W_hh", and the rests that coarser codes leave of
+ * them, "W_hh rest", "W_ih rest". error: rms error of y where this one alone is held so and all others in f32, a rest
+ * together with what leaves it; error_share: its square's share of the sum of all. NaN where that was not measured. */
+typedef struct {
+    size_t size;
+    const char *name, *encoding;
+    uint64_t bytes, padding_bytes; /* weights, multipliers and row scales; padding of the weights */
+    uint32_t group;                /* inputs that share a multiplier; 0: there are none */
+    double error, error_share;
+} pst_matrix_info;
 
 /* Builds a model from layers in memory, in the data's order. Copies everything. Checks shapes, that each layer's
  * inputs are the outputs of the one below, and that every value is finite and at most 2^40 in magnitude. Errors name
@@ -245,12 +251,17 @@ typedef int (*pst_progress)(void *user, double done, const char *stage);
  * on. relative_rms = rms error / rms of (y - mean y), mean y being each output's own; NaN if y is constant. */
 typedef struct {
     size_t size;
-    uint64_t steps, sequences; /* compared */
-    uint64_t seed;             /* of the noise; 0 where the input was the caller's */
-    uint64_t worst_step, worst_sequence;
-    uint32_t worst_output; /* where max_abs was found */
-    uint32_t from_caller;  /* 1: over the caller's calibration input; 0: over seeded noise */
+    uint64_t steps, sequences, seed;     /* compared; of the noise, 0 where the input was the caller's */
+    uint64_t worst_step, worst_sequence; /* where max_abs was found, */
+    uint32_t worst_output;               /* and of which output */
+    uint32_t from_caller;                /* 1: over the caller's input; 0: over seeded noise */
     double max_abs, rms, relative_rms;
+    /* What it is over: "calibration"; "noise"; "held-back", input that nothing was chosen by; "long run", 10,000 steps
+     * of the last two; "step change", the steps right after x has jumped from one held-back input to another;
+     * "after reset", first steps; made to hurt: "saturated", "spikes" of 1e4, "zero", "alternating", "tiny". */
+    const char *over;
+    double drift; /* rms error of the last tenth of the steps / that of the first tenth; NaN if that is 0 */
+    double constant_rms, constant_max_abs; /* the errors that a constant y would have, at each output's mean */
 } pst_certificate;
 
 /* Fills the error fields of *out for y against expect, both [sequences, steps, outputs]. Doubles in expect may be any
@@ -258,32 +269,60 @@ typedef struct {
 PST_API pst_status pst_compare(const float *y, const double *expect, uint64_t sequences, uint64_t steps,
                                uint32_t outputs, pst_certificate *out);
 
-/* flags of pst_compile_options */
-enum { PST_COMPILE_UNCERTIFIED = 1 }; /* skip the certificate: pst_program_certificate then says PST_E_EMPTY */
+/* flags of pst_compile_options. UNCERTIFIED: no certificate. NEAREST: weights are rounded to nearest, whatever the
+ * calibration says. PROVE: also certificates over a long run and inputs made to hurt, and the error of each matrix. */
+enum { PST_COMPILE_UNCERTIFIED = 1, PST_COMPILE_NEAREST = 2, PST_COMPILE_PROVE = 4 };
 
+/* FORMATS. w4a8 means weights of 4 bits, activations of 8. A whole format is f32, bf16, w8a16, w8a8, w6a16, w4a16,
+ * w4a8, w3a8, w2a8 (W_ih so; of fewer than 8 bits W_hh, off the path, and the Linear are w8a16), or w8r, w6r, w4r, w3r,
+ * w2r: respond multiplies W_ih coarsely (as w8a16, w6a16, w4a8, w3a8, w2a8), settle adds the rest in 8 bits. Or roles,
+ * any of "ih=w4r,hh=w16a16,linear=w8a16" (those left out: as in the format of ih's name). Or "auto": the search below.
+ */
 typedef struct {
     size_t size;
-    const char *format;         /* "f32", "bf16", "w8a16", "w8a8"; NULL: "bf16" */
+    const char *format;         /* NULL: "bf16" */
     const float *calibration;   /* [sequences, steps, inputs], or NULL */
     uint64_t steps, sequences;  /* of the calibration; sequences 0 means 1 */
     uint64_t seed;              /* of the noise that the certificate uses without calibration; 0: a fixed seed */
     uint64_t certificate_steps; /* of each sequence that the certificate runs, at most; 0: 64 to 1,000 in all, as many
                                    as 2e9 reference multiply-adds allow: the first steps of the first sequences */
-    double tolerance;           /* on relative rms; 0: none */
-    double tolerance_abs;       /* on max absolute error; 0: none */
+    double tolerance, tolerance_abs; /* on relative rms, on max absolute error; 0: none */
     uint32_t flags;
     pst_progress progress;
     void *user;
-    const char *level; /* highest level that the certificate's engine may use, as in pst_engine_options */
+    const char *level;         /* highest level that the certificate's engine may use, as in pst_engine_options */
+    const char *layer_formats; /* other formats of some layers: "0=w8a16;2=ih=w4r,hh=bf16"; NULL: none */
+    uint32_t group; /* inputs that share a multiplier, of 2 to 4 bits: a power of two from 32 on; 0: 32 (2 bits: 64) */
+    const float *held_back; /* [held_back_sequences, held_back_steps, inputs]: input to certify over that nothing is
+                               chosen by; NULL: the last fifth of the calibration, which then is no more calibrated on:
+                               of its sequences if there are 5, else of the steps of each if those are 100, else
+                               nothing */
+    uint64_t held_back_steps, held_back_sequences; /* sequences 0 means 1 */
+    uint32_t cores;                                /* "auto": on how many its formats are timed; 0: 1 */
 } pst_compile_options;
 
-/* Compiles a model into a program of one format and certifies it: the program is run on this host against the float64
- * reference, over the calibration input if there is one, else over seeded normal noise (an error on noise is not an
- * error on your data). With calibration, the integer formats also take their scales of h from it, from all of it. o may
- * be NULL. PST_E_TOLERANCE if a tolerance was given and is missed; the message has the figure reached. */
+/* Compiles a model into a program and certifies it: the program is run on this host against the float64 reference, over
+ * the calibration input and held-back input, or without any over seeded normal noise (an error on noise is not an error
+ * on your data). With calibration the integer formats take from it the scales of h and of x's features, the rhos of
+ * rests, and round weights to the least error of the products (docs/numerics.md). o may be NULL. PST_E_TOLERANCE if a
+ * tolerance was given and missed, by either certificate; the message has the figure reached. "auto" needs a tolerance:
+ * it times formats on this host, tries those per matrix that promise most, and gives the fastest that holds. */
 PST_API pst_status pst_compile(const pst_model *m, const pst_compile_options *o, pst_program **out);
 /* The certificate made at compiling; it travels in the file. PST_E_EMPTY if there is none. */
 PST_API pst_status pst_program_certificate(const pst_program *p, pst_certificate *out);
+/* All certificates, the same one as number 0, then those over other inputs. PST_E_EMPTY beyond the last. */
+PST_API pst_status pst_program_get_certificate(const pst_program *p, uint32_t index, pst_certificate *out);
+
+/* One format that "auto" has tried, in the order of predicted latency. Lives as long as the program; in no file. */
+typedef struct {
+    size_t size;
+    const char *format, *layer_formats; /* as in pst_compile_options; NULL: none */
+    double predicted_us;                /* a respond on the host that compiled, on that many cores */
+    double max_abs, rms, relative_rms;  /* certified: the worse of calibration and held-back */
+    uint32_t holds, chosen;             /* 1: within the tolerance; the one that was kept */
+} pst_frontier;
+/* PST_E_EMPTY beyond the last, and where nothing was searched. */
+PST_API pst_status pst_program_get_frontier(const pst_program *p, uint32_t index, pst_frontier *out);
 /* Writes a .pstk file: to a temporary name in the same folder, fsync, rename. */
 PST_API pst_status pst_program_save(const pst_program *p, const char *path);
 /* Reads a .pstk file whole and checks it: truncated, altered or of an unknown version is refused with the reason. */
@@ -291,6 +330,7 @@ PST_API pst_status pst_program_open(const char *path, pst_program **out);
 PST_API pst_status pst_program_open_memory(const void *bytes, size_t n, pst_program **out);
 PST_API pst_status pst_program_get_info(const pst_program *p, pst_info *out);
 PST_API pst_status pst_program_get_layer(const pst_program *p, uint32_t index, pst_layer_info *out);
+PST_API pst_status pst_program_get_matrix(const pst_program *p, uint32_t layer, uint32_t index, pst_matrix_info *out);
 PST_API void pst_program_free(pst_program *p);
 
 /* ---- engines ---------------------------------------------------------------------------------------------------- */
@@ -339,11 +379,10 @@ enum {
 typedef struct {
     size_t size;
     uint32_t cores;
-    const char *level;             /* the level whose kernels run */
-    uint64_t page_bytes;           /* size of the pages that hold the weights; 4096 if huge pages were refused */
-    uint64_t weight_bytes;         /* weights copied by the engine, all cores together */
-    uint64_t locked_bytes;         /* of them locked in memory */
-    uint64_t stream_bytes;         /* pages that one stream takes, all cores together */
+    const char *level;   /* the level whose kernels run */
+    uint64_t page_bytes; /* size of the pages that hold the weights; 4096 if huge pages were refused */
+    /* All cores together: weights copied, of them locked in memory, pages that one stream takes. */
+    uint64_t weight_bytes, locked_bytes, stream_bytes;
     uint64_t settle_units;         /* units of one whole settle of the caller's share: pst_settle counts in these */
     const char *const *shortfalls; /* one sentence for each thing that was refused, and the fallback taken */
     size_t shortfall_count;
@@ -414,8 +453,9 @@ PST_API pst_status pst_run(pst_stream *s, const float *x, size_t steps, float *y
 PST_API pst_status pst_stream_reset(pst_stream *s);
 /* Bytes that pst_stream_save writes; 0 for NULL, and where the engine was closed, is late, or is the parent's. */
 PST_API size_t pst_stream_state_size(const pst_stream *s);
-/* Saves the state after the last step, whether settled or not: n >= pst_stream_state_size. Portable between machines,
- * levels and numbers of cores; carries the program's hash. Does not allocate. */
+/* Saves the state after the last step, whether settled or not (where W_ih leaves a rest the settle is finished first):
+ * n >= pst_stream_state_size. Portable between machines, levels and numbers of cores; carries the program's hash. Does
+ * not allocate. */
 PST_API pst_status pst_stream_save(const pst_stream *s, void *state, size_t n);
 /* Puts the stream into a saved state; leaves no settle owing. PST_E_MISMATCH if it was saved under another program,
  * PST_E_CORRUPT if it was altered. */
@@ -423,7 +463,8 @@ PST_API pst_status pst_stream_restore(pst_stream *s, const void *state, size_t n
 /* A second stream of the same engine in the same state. Allocates. */
 PST_API pst_status pst_stream_clone(const pst_stream *s, pst_stream **out);
 /* h and c after the last step, [n] each, n = the units of all lstm layers in the data's order, h in the precision in
- * which steps read it: as h0 and c0 of pst_stream_options they go on with the same bits. Does not allocate. */
+ * which W_hh reads it: as h0 and c0 of pst_stream_options they go on with the same bits, unless W_ih leaves a rest,
+ * which has the last input to add, too (pst_stream_save has it). Does not allocate. */
 PST_API pst_status pst_stream_get_state(const pst_stream *s, float *h, float *c, size_t n);
 PST_API void pst_stream_close(pst_stream *s);
 
@@ -432,12 +473,10 @@ PST_API void pst_stream_close(pst_stream *s);
 typedef struct {
     size_t size;
     char cpu[64];
-    uint32_t logical_cpus;
-    uint32_t virtualised; /* 1: the CPU says that a hypervisor is there */
+    uint32_t logical_cpus, virtualised; /* virtualised 1: the CPU says that a hypervisor is there */
     uint64_t l1d_bytes, l2_bytes, l3_bytes;
-    double l1_gbs, l2_gbs,
-        l3_gbs; /* read bandwidth of one core at half of L1d, 3/4 of L2, 1/4 of L3 (at most 16 MB); 1e9 bytes/s */
-    double hiccup_seconds;                             /* how long a loop that only reads the clock was watched */
+    double l1_gbs, l2_gbs, l3_gbs; /* one core's reads at half of L1d, 3/4 of L2, 1/4 of L3 (16 MB at most); 1e9 B/s */
+    double hiccup_seconds;         /* how long a loop that only reads the clock was watched */
     uint64_t hiccups_1us, hiccups_10us, hiccups_100us; /* gaps in it at least that long */
     double hiccup_max_us, hiccup_share;                /* the longest gap; share of the time lost in gaps >= 1 us */
 } pst_host;
@@ -452,11 +491,9 @@ typedef struct {
     size_t size;
     uint64_t critical_bytes; /* on the path: the largest share of a core, layer by layer */
     double read_ns; /* median time of a bare read of them, all cores at once, each after a settle: the slowest core's */
-    double bandwidth_gbs; /* critical_bytes / read_ns */
-    double p_slow;        /* share of the reads that took more than 1.2 times the median: the memory's own tail */
-    uint32_t hops;        /* of a step, one after the other: from x to y; 0 where the caller is the only core */
-    double hop_ns;        /* median time of one: half of the way to the slowest core and back */
-    double floor_ns;      /* read_ns + hops * hop_ns */
+    double bandwidth_gbs, p_slow; /* critical_bytes / read_ns; share of the reads above 1.2 times the median */
+    uint32_t hops;                /* of a step, one after the other: from x to y; 0 where the caller is the only core */
+    double hop_ns, floor_ns;      /* median time of one, half of the way there and back; read_ns + hops * hop_ns */
 } pst_floor;
 
 /* Measures the floor with `repeats` (at least 3) reads spaced by spacing_us microseconds, on the calling thread.

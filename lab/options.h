@@ -9,7 +9,7 @@ enum { LAB_LIST_MOST = 64 };
 
 #define LAB_BEST "best"
 /* The formats of the default table. */
-#define LAB_FORMATS "bf16,w8a16,w8a8"
+#define LAB_FORMATS "bf16,w8a16,w8a8,w4a8,w4r"
 
 /* The words of a list. */
 typedef struct {

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 MODULE = "penstock._library"
-# The callback of a long compile, in Python: see penstock/program.py.
+# The callback of a long compile, in Python: see penstock/compiling.py.
 CALLBACKS = """
 extern "Python" int penstock_progress(void *user, double done, const char *stage);
 """

@@ -34,7 +34,8 @@ from penstock.errors import (
     UnsupportedError,
 )
 from penstock.model import LayerInfo, Model
-from penstock.program import Certificate, Program, ProgramInfo
+from penstock.program import Program, ProgramInfo
+from penstock.proof import Certificate, Frontier, MatrixInfo
 from penstock.stream import Stream
 
 __version__ = version()
@@ -52,9 +53,11 @@ __all__ = [
     "Error",
     "FileError",
     "ForkedError",
+    "Frontier",
     "HostError",
     "LateError",
     "LayerInfo",
+    "MatrixInfo",
     "MismatchError",
     "MissingExtraError",
     "Model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -291,14 +291,32 @@ class Model:
         certify: bool = True,
         level: str | None = None,
         progress: bool | Callable[[float, str], object] = True,
+        held_back: arrays.ArrayLike | None = None,
+        format_layer: Mapping[int, str] | str | None = None,
+        group: int | None = None,
+        nearest: bool = False,
+        prove: bool = False,
+        cores: int | None = None,
     ) -> Program:
         """Compiles into a program of one format and certifies it against the float64 reference on this host.
 
-        format: "f32", "bf16", "w8a16" or "w8a8".
+        format: "f32", "bf16", "w8a16", "w8a8", "w6a16", "w4a16", "w4a8", "w3a8" or "w2a8" (W_ih so; of fewer than 8
+        bits W_hh, off the path, and the Linear are w8a16); "w8r", "w6r", "w4r", "w3r" or "w2r": respond multiplies W_ih
+        coarsely, settle adds the rest in 8 bits; or roles, any of "ih=w4r,hh=w16a16,linear=w8a16". Or "auto": formats
+        are timed on this host, and of those tried the fastest that holds the tolerance is taken; Program.frontier has
+        them all.
+        format_layer: other formats of some layers: {0: "w8a16"}, or as one text "0=w8a16;2=w4r".
         calibrate: float32 [T, inputs] or [S, T, inputs], input as it will come: the error is measured over it, and the
-        integer formats take their scales of h from it. None: seeded normal noise, and an error on noise is not an
-        error on your data.
-        tolerance, tolerance_abs: the largest relative rms error, and the largest absolute error, that is accepted.
+        integer formats take from it the scales of h and of x's features, and round weights to the least error of the
+        products. None: seeded normal noise, and an error on noise is not an error on your data.
+        held_back: more of it, to certify over, that nothing is chosen by; None: the last fifth of calibrate, which then
+        is no more calibrated on.
+        group: inputs that share a multiplier, of 2 to 4 bits: a power of two from 32 on; None: 32 (2 bits: 64).
+        nearest=True: weights are rounded to nearest, whatever the calibration says. prove=True: also certificates over
+        a long run and inputs made to hurt, and the error of each matrix: Program.certificates, Program.matrices.
+        cores: on how many "auto" times formats; None: 1.
+        tolerance, tolerance_abs: the largest relative rms error, and the largest absolute error, that is accepted, of
+        either certificate.
         seed: of the noise; 0: a fixed one. certificate_steps: of each sequence, at most; 0: as many as take about a
         second. certify=False: no certificate, Program.error is None. level: the highest instruction set level to use.
         progress: True: a bar on stderr if that is a terminal; False: none; or a function (done in [0, 1], stage),
@@ -306,12 +324,18 @@ class Model:
         raised here. Ctrl-C does the same, as KeyboardInterrupt.
 
         Runs without the GIL but for the calls of progress. Raises ToleranceError, NonFiniteError, ArgumentError ..."""
-        from penstock.program import compile_model
+        from penstock.compiling import compile_model
 
         return compile_model(
             self,
             format=format,
             calibrate=calibrate,
+            held_back=held_back,
+            format_layer=format_layer,
+            group=group,
+            nearest=nearest,
+            prove=prove,
+            cores=cores,
             tolerance=tolerance,
             tolerance_abs=tolerance_abs,
             seed=seed,

@@ -1,42 +1,17 @@
-"""Program: a model compiled into one format; files (.pstk), certificate, and how compiling reports its progress."""
+"""Program: a model compiled into one format; files (.pstk), and what is known of it."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-
-from penstock import arrays
-from penstock._native import c_bytes, c_path, c_text, check, ffi, lib, struct, text, whole
-from penstock.errors import ArgumentError, ClosedError, EmptyError
-from penstock.model import LayerInfo, Model, Readout, layer_infos, readout_of
-
-Progress = Callable[[float, str], object]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The distance between a program's answers and the float64 answers, pooled over outputs, steps and sequences.
-
-    relative_rms: rms error / rms of (y - mean y), each output's own mean; nan if y is constant. max_abs was found at
-    output worst_output, step worst_step of sequence worst_sequence. from_caller: measured over the calibration input;
-    else over noise of `seed`."""
-
-    relative_rms: float
-    rms: float
-    max_abs: float
-    steps: int
-    sequences: int
-    worst_output: int
-    worst_step: int
-    worst_sequence: int
-    from_caller: bool
-    seed: int
+from penstock import proof
+from penstock._native import c_bytes, c_path, check, ffi, lib, struct, text
+from penstock.errors import ClosedError
+from penstock.model import LayerInfo, Readout, layer_infos, readout_of
+from penstock.proof import Certificate, Frontier, MatrixInfo
 
 
 @dataclass(frozen=True)
@@ -131,24 +106,26 @@ class Program:
 
     @property
     def error(self) -> Certificate | None:
-        """The certificate; None if it was compiled without one."""
-        found = struct("pst_certificate")
-        try:
-            check(lib.pst_program_certificate(self.handle(), found))
-        except EmptyError:
-            return None
-        return Certificate(
-            relative_rms=found.relative_rms,
-            rms=found.rms,
-            max_abs=found.max_abs,
-            steps=found.steps,
-            sequences=found.sequences,
-            worst_output=found.worst_output,
-            worst_step=found.worst_step,
-            worst_sequence=found.worst_sequence,
-            from_caller=bool(found.from_caller),
-            seed=found.seed,
-        )
+        """The first certificate; None if it was compiled without one."""
+        found = proof.certificates(self.handle(), 1)
+        return found[0] if found else None
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """All certificates: `error`, then those over other inputs; empty if it was compiled without one."""
+        return proof.certificates(self.handle())
+
+    @property
+    def matrices(self) -> list[MatrixInfo]:
+        """Every matrix of every layer, in the order of the data. Their errors are known where it was compiled with
+        prove=True."""
+        return proof.matrices(self.handle(), self.info.layers)
+
+    @property
+    def frontier(self) -> list[Frontier]:
+        """The formats that the search "auto" has tried, in the order of predicted latency. Empty where nothing was
+        searched, and of a program from a file, which does not have it."""
+        return proof.frontier(self.handle())
 
     def __repr__(self) -> str:
         if self._handle is None:
@@ -171,97 +148,3 @@ class Program:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-# ---- compiling ------------------------------------------------------------------------------------------------------
-
-
-class _Report:
-    """What the C callback's `user` points to. The callback is made for every compilation, as it is where Ctrl-C is
-    noticed."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-        self.raised: BaseException | None = None
-
-    def __call__(self, done: float, stage: str) -> bool:
-        return self.progress is not None and self.progress(done, stage) is False
-
-
-def _keep(kind: Any, value: BaseException, traceback: TracebackType | None) -> None:
-    """Called by cffi with what the callback raised, wherever in it; it then answers 1, which cancels."""
-    if traceback is not None and (user := traceback.tb_frame.f_locals.get("user")) is not None:
-        ffi.from_handle(user).raised = value.with_traceback(traceback)
-
-
-@ffi.def_extern(error=1, onerror=_keep)  # type: ignore[untyped-decorator]
-def penstock_progress(user: Any, done: float, stage: Any) -> int:
-    return int(ffi.from_handle(user)(done, text(stage) or ""))
-
-
-class _Bar:
-    """A bar of 30 places on a terminal, written when it would look different."""
-
-    def __init__(self, terminal: TextIO) -> None:
-        self._terminal = terminal
-        self._shown = ""
-
-    def __call__(self, done: float, stage: str) -> None:
-        filled = round(30 * done)
-        text = f"\r{'#' * filled}{'.' * (30 - filled)} {100 * done:3.0f} % {stage:<30.30}"
-        if text != self._shown:
-            self._shown = text
-            self._terminal.write(text)
-            self._terminal.flush()
-
-    def clear(self) -> None:
-        self._terminal.write("\r\x1b[K")
-        self._terminal.flush()
-
-
-def compile_model(
-    model: Model,
-    *,
-    format: str,
-    calibrate: arrays.ArrayLike | None,
-    tolerance: float | None,
-    tolerance_abs: float | None,
-    seed: int,
-    certificate_steps: int,
-    certify: bool,
-    level: str | None,
-    progress: bool | Progress,
-) -> Program:
-    """Model.compile, which has the description."""
-    options = struct("pst_compile_options")
-    kept = [c_text("format", format), c_text("level", level) if level is not None else ffi.NULL]
-    options.format, options.level = kept
-    if calibrate is not None:
-        x = arrays.sequences("calibrate", calibrate, model.inputs)
-        kept.append(ffi.from_buffer("float[]", x))
-        options.calibration, options.sequences, options.steps = kept[-1], x.shape[0], x.shape[1]
-    for name, value in (("tolerance", tolerance), ("tolerance_abs", tolerance_abs)):
-        if value is not None:
-            if not isinstance(value, int | float | np.number) or not value > 0:
-                raise ArgumentError(f"{name}: expected a positive number or None, found {value!r}", item=name)
-            setattr(options, name, value)
-    options.seed = whole("seed", seed, 2**64 - 1)
-    options.certificate_steps = whole("certificate_steps", certificate_steps, 2**64 - 1)
-    options.flags = 0 if certify else lib.PST_COMPILE_UNCERTIFIED
-    bar = _Bar(sys.stderr) if progress is True and sys.stderr is not None and sys.stderr.isatty() else None
-    report = _Report(progress if callable(progress) else bar)
-    user = ffi.new_handle(report)
-    options.progress, options.user = lib.penstock_progress, user
-    out = ffi.new("pst_program **")
-    try:
-        status = lib.pst_compile(model.handle(), options, out)
-    finally:
-        if bar:
-            bar.clear()
-    raised, report.raised = report.raised, None  # its frames hold the report
-    if raised is not None:
-        if status == 0:
-            lib.pst_program_free(out[0])
-        raise raised
-    check(status)
-    return Program(out[0])

@@ -252,21 +252,34 @@ static double independent_samples(const psti_statistics *out, const struct psti_
     return moving > 0 ? samples * fraction / moving : samples;
 }
 
-/* Ledoit and Wolf 2004, with the diagonal as the target: the variance of the elements beside it, as if the inputs were
- * independent, over their squares. */
-static double shrink(double *covariance, uint32_t n, double samples) {
+/* What the innovation's covariance, of the variances of the vector, would make of an element off the diagonal; 0 where
+ * there is none. Values of a slow vector tell little of its covariance, but its innovations are many. */
+static double target_of(const double *innovation, const double *covariance, uint32_t n, uint32_t i, uint32_t j) {
+    if (!innovation)
+        return 0;
+    double own = innovation[(size_t)i * n + i] * innovation[(size_t)j * n + j];
+    double of_vector = covariance[(size_t)i * n + i] * covariance[(size_t)j * n + j];
+    return own > 0 ? innovation[(size_t)i * n + j] * sqrt(of_vector / own) : 0;
+}
+
+/* Ledoit and Wolf 2004: the variance of the elements beside the diagonal, as if the inputs were independent, over their
+ * squared distances from the target. */
+static double shrink(double *covariance, const double *innovation, uint32_t n, double samples) {
     double noise = 0, signal = 0, sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         noise += 2 * sum * covariance[(size_t)i * n + i];
         sum += covariance[(size_t)i * n + i];
-        for (uint32_t j = 0; j < i; j++)
-            signal += 2 * covariance[(size_t)i * n + j] * covariance[(size_t)i * n + j];
+        for (uint32_t j = 0; j < i; j++) {
+            double apart = covariance[(size_t)i * n + j] - target_of(innovation, covariance, n, i, j);
+            signal += 2 * apart * apart;
+        }
     }
     double shrinkage = noise < signal * samples ? noise / samples / signal : 1;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < n; j++)
             if (i != j)
-                covariance[(size_t)i * n + j] *= 1 - shrinkage;
+                covariance[(size_t)i * n + j] = (1 - shrinkage) * covariance[(size_t)i * n + j] +
+                                                shrinkage * target_of(innovation, covariance, n, i, j);
     return shrinkage;
 }
 
@@ -334,8 +347,9 @@ pst_status psti_statistics_finish(psti_statistics *out) {
             finish_innovation_covariance(out, s);
         else
             memcpy(out->innovation, out->covariance, (size_t)s->inputs * s->inputs * sizeof(double));
-        out->shrinkage = shrink(out->covariance, s->inputs, independent_samples(out, s, 0));
-        out->innovation_shrinkage = shrink(out->innovation, s->inputs, independent_samples(out, s, 1));
+        out->innovation_shrinkage = shrink(out->innovation, NULL, s->inputs, independent_samples(out, s, 1));
+        out->shrinkage =
+            shrink(out->covariance, s->pairs ? out->innovation : NULL, s->inputs, independent_samples(out, s, 0));
     }
     free_sums(out);
     return PST_OK;

@@ -1,4 +1,4 @@
-/* The trial of a certificate: what the reference answers to the caller's calibration input, or to seeded noise. */
+/* The trial of a certificate: what the reference answers to some input, or to seeded noise. */
 #include <math.h>
 
 #include "base/number.h"
@@ -21,44 +21,48 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-/* How much of the calibration is run: the first steps of the first sequences. */
-static void take_calibration(const pst_model *m, const pst_compile_options *o, psti_trial *t) {
-    uint64_t all = o->sequences ? o->sequences : 1, allowed = steps_allowed(m);
-    t->from_caller = 1;
-    t->x = o->calibration;
-    t->stride = o->steps;
-    t->steps = least(o->certificate_steps ? o->certificate_steps : allowed, o->steps);
-    t->sequences = o->certificate_steps ? all : least(all, allowed / t->steps);
+/* How much of the data is run: the first steps of the first sequences. */
+static psti_data first_of(const pst_model *m, const pst_compile_options *o, const psti_data *data) {
+    uint64_t allowed = steps_allowed(m);
+    psti_data out = *data;
+    out.steps = least(o->certificate_steps ? o->certificate_steps : allowed, data->steps);
+    if (!o->certificate_steps)
+        out.sequences = least(data->sequences, allowed / out.steps);
+    return out;
 }
 
-static float *noise(const pst_model *m, psti_trial *t) {
+static float *noise(const pst_model *m, psti_trial *t, uint64_t steps) {
     psti_random random;
     psti_random_seed(&random, t->seed);
-    float *x = psti_arena_take(&t->arena, (size_t)t->steps * m->inputs, sizeof *x);
-    for (size_t i = 0; x && i < (size_t)t->steps * m->inputs; i++)
+    float *x = psti_arena_take(&t->arena, (size_t)steps * m->inputs, sizeof *x);
+    for (size_t i = 0; x && i < (size_t)steps * m->inputs; i++)
         x[i] = (float)psti_random_normal(&random);
     return x;
 }
 
-static pst_status one_sequence(const pst_model *m, const pst_compile_options *o, psti_trial *t, psti_reference *r,
+pst_status psti_bad_value(int over, uint64_t sequence, uint64_t step, uint32_t feature, uint32_t inputs, double x) {
+    const char *name = over == PSTI_OVER_HELD_BACK ? "held_back" : "calibration";
+    return psti_fail(PST_E_NONFINITE, (psti_where){.item = name, .found = (int64_t)((size_t)step * inputs + feature)},
+                     "%s: sequence %llu, step %llu, feature %u: expected a finite value of at most 2^60 in magnitude, "
+                     "found %g",
+                     name, (unsigned long long)sequence, (unsigned long long)step, feature, x);
+}
+
+static pst_status one_sequence(const pst_model *m, const psti_stage *stage, psti_trial *t, psti_reference *r,
                                uint64_t sequence, double *x) {
     psti_reference_reset(r);
-    const float *from = t->x + (size_t)sequence * t->stride * m->inputs;
-    for (uint64_t step = 0; step < t->steps; step++) {
+    const float *from = t->data.x + (size_t)sequence * t->data.stride * m->inputs;
+    for (uint64_t step = 0; step < t->data.steps; step++) {
         for (uint32_t i = 0; i < m->inputs; i++) {
-            size_t at = (size_t)step * m->inputs + i;
-            x[i] = (double)from[at];
+            x[i] = (double)from[(size_t)step * m->inputs + i];
             if (!(fabs(x[i]) <= 0x1p60))
-                return psti_fail(
-                    PST_E_NONFINITE, (psti_where){.item = "calibration", .found = (int64_t)at},
-                    "calibration: sequence %llu, step %llu, feature %u: expected a finite value of at most "
-                    "2^60 in magnitude, found %g",
-                    (unsigned long long)sequence, (unsigned long long)step, i, x[i]);
+                return psti_bad_value(t->over, sequence, step, i, m->inputs, x[i]);
         }
-        psti_reference_step(r, x, t->y + ((size_t)sequence * t->steps + step) * m->outputs);
+        psti_reference_step(r, x, t->y + ((size_t)sequence * t->data.steps + step) * m->outputs);
         if (step % 16 == 0) {
-            double all = (double)t->sequences * (double)t->steps, done = (double)sequence * (double)t->steps;
-            pst_status status = psti_report(o, 0.1 + 0.65 * (done + (double)step) / all, "reference");
+            double all = (double)t->data.sequences * (double)t->data.steps;
+            double done = (double)sequence * (double)t->data.steps + (double)step;
+            pst_status status = psti_report(stage, done / all, "reference");
             if (status)
                 return status;
         }
@@ -66,19 +70,9 @@ static pst_status one_sequence(const pst_model *m, const pst_compile_options *o,
     return PST_OK;
 }
 
-static pst_status run(const pst_model *m, const pst_compile_options *o, psti_trial *t) {
-    if (o->calibration) {
-        take_calibration(m, o, t);
-    } else {
-        t->sequences = 1;
-        t->steps = t->stride = o->certificate_steps ? o->certificate_steps : steps_allowed(m);
-        t->seed = o->seed ? o->seed : DEFAULT_SEED;
-        t->x = noise(m, t);
-        if (!t->x)
-            return PST_E_MEMORY;
-    }
+static pst_status run(const pst_model *m, const psti_stage *stage, psti_trial *t) {
     size_t outputs;
-    if (!psti_multiply((size_t)t->sequences, (size_t)t->steps, &outputs) ||
+    if (!psti_multiply((size_t)t->data.sequences, (size_t)t->data.steps, &outputs) ||
         !psti_multiply(outputs, m->outputs, &outputs))
         return psti_fail_memory(SIZE_MAX);
     t->y = psti_arena_take(&t->arena, outputs, sizeof *t->y);
@@ -87,15 +81,38 @@ static pst_status run(const pst_model *m, const pst_compile_options *o, psti_tri
         return PST_E_MEMORY;
     psti_reference *r;
     pst_status status = psti_reference_open(m, &r);
-    for (uint64_t s = 0; s < t->sequences && !status; s++)
-        status = one_sequence(m, o, t, r, s, x);
+    if (status)
+        return status;
+    for (uint64_t s = 0; s < t->data.sequences && !status; s++)
+        status = one_sequence(m, stage, t, r, s, x);
     psti_reference_close(r);
     return status;
 }
 
-pst_status psti_trial_run(const pst_model *m, const pst_compile_options *o, psti_trial *out) {
-    *out = (psti_trial){0};
-    pst_status status = run(m, o, out);
+pst_status psti_trial_run(const pst_model *m, const psti_data *data, int over, const psti_stage *stage,
+                          psti_trial *out) {
+    *out = (psti_trial){.data = *data, .over = over};
+    pst_status status = run(m, stage, out);
+    if (status)
+        psti_trial_free(out);
+    return status;
+}
+
+pst_status psti_trial_first(const pst_model *m, const pst_compile_options *o, const psti_data *data, int over,
+                            const psti_stage *stage, psti_trial *out) {
+    *out = (psti_trial){.over = over};
+    if (over == PSTI_OVER_NOISE) {
+        uint64_t steps = o->certificate_steps ? o->certificate_steps : steps_allowed(m);
+        out->seed = o->seed ? o->seed : DEFAULT_SEED;
+        out->data = (psti_data){noise(m, out, steps), 1, steps, steps};
+        if (!out->data.x) {
+            psti_trial_free(out);
+            return PST_E_MEMORY;
+        }
+    } else {
+        out->data = first_of(m, o, data);
+    }
+    pst_status status = run(m, stage, out);
     if (status)
         psti_trial_free(out);
     return status;

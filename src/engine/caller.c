@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/rounding.h"
 #include "base/status.h"
 #include "engine/command.h"
@@ -98,7 +99,13 @@ pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const floa
     psti_core *core = e->caller;
     psti_turn turn = {.slot = part->slot, .now = (int)((part->time + 1) & 1)};
     const psti_vector *input = &core->vectors[0];
-    float scale = psti_vector_scale(input, turn.slot, largest_bits);
+    if (e->feature) { /* what is below 2^-80 is 0, as every vector is encoded: no product is denormal */
+        for (uint32_t i = 0; i < e->inputs; i++)
+            e->scaled_x[i] = psti_flush(x[i], -80) * e->feature[i];
+        x = e->scaled_x;
+        largest_bits = e->kernels.scan_f32(x, e->inputs);
+    }
+    float scale = psti_vector_scale(input, turn.slot, turn.now, largest_bits);
     if (e->members > 1) {
         if (__builtin_expect(await_slots(e), 0))
             return give_up(e, number, part);
@@ -113,6 +120,7 @@ pst_status psti_step(pst_engine *e, uint32_t number, psti_part *part, const floa
         return give_up(e, number, part);
     memcpy(y, turn.slot + core->vectors[e->count].value, e->outputs * sizeof *y);
     part->time++;
+    part->mendable = 1;
     part->cursor = (psti_cursor){0};
     psti_owe(core, part);
     return PST_OK;
@@ -126,6 +134,7 @@ static pst_status go_back(psti_core *core, void *argument) {
     if (!part || part->time == e->late_time)
         return PST_OK;
     part->time = e->late_time;
+    part->mendable = 0; /* c of that state was mended before the step that is given up began */
     part->cursor = (psti_cursor){0};
     psti_owe(core, part);
     return PST_OK;

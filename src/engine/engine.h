@@ -23,17 +23,20 @@ typedef struct psti_core psti_core;
 typedef struct pst_engine psti_engine;
 typedef struct psti_placed psti_placed;
 
-/* A vector of activations in a slot: x, or the output of a layer. Offsets in bytes from the slot's start. h of an lstm
- * is kept for two steps: its codes stand twice, and the parity of the stream's time says which are meant. */
+/* A vector of activations in a slot: x, or the output of a layer. Offsets in bytes from the slot's start. What a settle
+ * reads is kept for two steps, h of an lstm and the input of one with a rest: their codes stand twice, and the parity
+ * of the stream's time says which are meant. */
 typedef struct {
     uint32_t index; /* 0: x; else of the layer that makes it, plus 1 */
     uint32_t width;
-    uint32_t first, units;          /* the slice that this core makes */
-    size_t value;                   /* fp32, padded to 16 and 16 more; PSTI_NOWHERE if nobody reads it */
-    size_t code[2][PSTI_ENCODINGS]; /* operand codes, padded to 64 inputs; PSTI_NOWHERE where no reader wants them */
-    size_t low[2];                  /* the low digits of PSTI_W8A16 */
-    size_t exponent_scale;          /* float: 2^e of this step; PSTI_NOWHERE if the scale is static */
-    float static_scale;
+    uint32_t first, units;         /* the slice that this core makes */
+    size_t value;                  /* fp32, padded to 16 and 16 more; PSTI_NOWHERE if nobody reads it */
+    size_t code[2][PSTI_OPERANDS]; /* operand codes, padded to 64 inputs; PSTI_NOWHERE where no reader wants them */
+    size_t low[2];                 /* the low digits of PSTI_OPERAND_A16 */
+    size_t exponent_scale[2];      /* float: 2^e of this step; PSTI_NOWHERE if the scale is static */
+    float static_scale[PSTI_OPERANDS];
+    int kept;              /* codes stand twice */
+    size_t room;           /* of its operands (psti_operand); PSTI_NOWHERE if no reader needs it */
     int encoded_by_reader; /* the values go over, and each reader encodes all of them */
     psti_route route;
 } psti_vector;
@@ -52,6 +55,19 @@ typedef struct {
     uint64_t tag; /* of the step's lines; 0: nothing is exchanged */
 } psti_turn;
 
+/* One product that settle adds to an lstm's brackets: of the layer's own h, or of its input in the step that was
+ * answered. */
+typedef struct {
+    psti_settle_fn *settle;
+    int matrix, of_input;
+    uint32_t inputs_per_unit; /* in a wide and in a narrow block */
+    uint32_t inputs_per_narrow_unit;
+    uint32_t units;
+} psti_term;
+
+#define PSTI_TERMS 3
+#define PSTI_MEND_BLOCKS 8 /* of one unit that mends c */
+
 /* A layer on this core. */
 struct psti_placed {
     const struct psti_engine_kind *of;
@@ -59,19 +75,22 @@ struct psti_placed {
     uint32_t inputs, outputs; /* of the whole layer */
     uint32_t first, units;    /* this core's slice of the outputs; no units: it has no part in the layer */
     float alpha, beta;
-    int h_is_scaled; /* an lstm whose W_hh takes integer operands */
+    int h_is_scaled; /* an lstm whose W_hh takes integer operands, of at most h_limit */
+    float h_limit;
     psti_placed_matrix matrix[PSTI_MATRICES];
     const float *bias; /* lane order of matrix 0, in the core's pages */
     psti_lstm_fn *lstm;
     psti_linear_fn *linear;
     psti_ahead_fn *ahead;
-    psti_settle_fn *settle;
+    psti_term term[PSTI_TERMS]; /* in the order in which they are added */
+    uint32_t terms;
+    float rho; /* share of the input's rest that the next step's bracket gets */
+    int mends; /* the rest also mends c: docs/numerics.md */
     psti_vector *in, *out;
     size_t c[2], bracket;     /* in the slot; of an lstm. c by parity, of the slice */
-    uint32_t inputs_per_unit; /* of a settle, in a wide and in a narrow block */
-    uint32_t inputs_per_narrow_unit;
-    uint32_t settle_units; /* of the slice */
-    size_t critical_bytes; /* of it */
+    size_t gates[2], rest[2]; /* of an lstm that mends: what respond has made, R x of the step; by parity, lane order */
+    uint32_t settle_units;    /* of the slice */
+    size_t critical_bytes;    /* of it */
 };
 
 /* What the engine knows of a layer kind; one file a kind. */
@@ -88,10 +107,15 @@ typedef struct psti_engine_kind {
     int (*respond)(psti_core *core, const psti_placed *layer, const psti_turn *turn);
 } psti_engine_kind;
 
+/* Units in which a rest is added to the brackets, and c mended. */
+static inline uint32_t psti_mend_units(const psti_shape *s) {
+    return (s->wide + (s->narrow != 0) + PSTI_MEND_BLOCKS - 1) / PSTI_MEND_BLOCKS;
+}
+
 /* Where a settle stands. All zero: at its beginning. */
 typedef struct {
-    uint32_t layer, block, from; /* next input of the block */
-    uint32_t done;               /* units */
+    uint32_t layer, term, block, from; /* next input of the block */
+    uint32_t done;                     /* units */
 } psti_cursor;
 
 /* A stream's state on one core. */
@@ -101,6 +125,7 @@ typedef struct psti_part {
     uint64_t time; /* steps done; its parity says where h and c stand */
     psti_cursor cursor;
     int owing;                     /* a settle, from the cursor on */
+    int mendable;                  /* the step that is being settled was a respond here, and c is not mended yet */
     struct psti_part *next, *last; /* in a worker's queue of what it owes, oldest first; not in it: both NULL */
 } psti_part;
 
@@ -165,6 +190,8 @@ struct pst_engine {
     size_t state_bytes, units;
     float *practice_x, *practice_y; /* [inputs], [outputs] */
     const float **h0, **c0;         /* [count]: the program's initial states, or NULL */
+    const float *feature;           /* [inputs]: x is multiplied by these 2^-k first; or NULL */
+    float *scaled_x;                /* [inputs]: room for that */
     int closed;
     int late; /* 1: the last step was given up, and not all cores have caught up; PSTI_GOING_BACK: they are about to go
                  back to the state before it */
@@ -247,7 +274,9 @@ psti_operand psti_vector_operand(const psti_vector *v, const char *slot, int now
 /* A sink for vector v from unit `first` on, with its static scale or that of the step. */
 psti_sink psti_vector_sink(const psti_vector *v, char *slot, int now, uint32_t first);
 /* Where v's scale is of the step: the least 2^e >= the largest magnitude, by its bits. Returned too; else 0. */
-float psti_vector_scale(const psti_vector *v, char *slot, uint32_t largest_bits);
+float psti_vector_scale(const psti_vector *v, char *slot, int now, uint32_t largest_bits);
+/* No value at time 0: codes of zeros, of a vector that is kept and is no h. */
+void psti_vector_forget(const psti_vector *v, char *slot);
 /* Encodes values[width] as v's codes, with its scale. */
 void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values);
 

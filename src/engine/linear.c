@@ -17,7 +17,7 @@ static void cut(const pst_program *p, uint32_t index, uint32_t cores, uint32_t *
     uint64_t tiles = m->shape.wide, bytes = psti_tiles_bytes(&m->shape, m->encoding);
     int last = 1;
     for (uint32_t i = index + 1; i < p->count; i++)
-        last &= p->layers[i].matrices == 0;
+        last &= !psti_program_has(&p->layers[i], PSTI_MATRIX_INPUT);
     int divided = !last || bytes - bytes / cores >= WORTH_A_HOP;
     border[0] = 0;
     for (uint32_t k = 1; k <= cores; k++) {
@@ -43,7 +43,7 @@ static int respond(psti_core *core, const psti_placed *layer, const psti_turn *t
                             .out = {.value = (float *)(turn->slot + layer->out->value) + layer->first}};
     if (psti_take_input(core, layer->in, turn, layer->ahead, &args))
         return 1;
-    if (layer->in->exponent_scale != PSTI_NOWHERE) /* of this step: known only now */
+    if (layer->in->exponent_scale[0] != PSTI_NOWHERE) /* of this step: known only now */
         args.x = psti_vector_operand(layer->in, turn->slot, turn->now, m->encoding);
     layer->linear(&args);
     psti_give(layer->out, turn);

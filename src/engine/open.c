@@ -145,6 +145,10 @@ static pst_status fill(pst_engine *e, const pst_program *p, const pst_engine_opt
     if (!e->cpus || !e->practice_x || !e->practice_y)
         return PST_E_MEMORY;
     pst_status status = copy_states(e, p);
+    if (!status && p->layers[0].feature) {
+        e->scaled_x = psti_arena_take(&e->arena, e->inputs, sizeof *e->scaled_x);
+        status = e->scaled_x ? copy_state(e, p->layers[0].feature, e->inputs, &e->feature) : PST_E_MEMORY;
+    }
     if (status || (status = psti_seats(o, e->cores, e->members, e->cpus, &seating)))
         return status;
     e->l2_bytes = seating.l2_bytes;

@@ -20,19 +20,29 @@ static size_t padded_to_run(uint32_t width) {
     return ((size_t)width + PSTI_LANES + PSTI_RUN - 1) / PSTI_RUN * PSTI_RUN;
 }
 
-static size_t code_bytes(uint32_t width, int encoding) {
-    return padded_to_run(width) * (encoding == PSTI_F32 ? 4 : encoding == PSTI_BF16 ? 2 : 1);
-}
-
-static void want_code(psti_core *core, psti_vector *v, int encoding, int twice) {
-    if (v->code[0][encoding] != PSTI_NOWHERE)
+/* The code that a matrix of this encoding reads. */
+static void want_code(psti_core *core, psti_vector *v, int encoding) {
+    int operand = psti_encodings[encoding].operand;
+    if (psti_encodings[encoding].grouped && v->room == PSTI_NOWHERE)
+        v->room = psti_core_reserve(core, psti_operand_room(v->width));
+    size_t bytes = padded_to_run(v->width) * psti_operand_bytes(operand);
+    if (v->code[0][operand] != PSTI_NOWHERE)
         return;
     for (int k = 0; k < 2; k++) {
-        int own = k == 0 || twice;
-        v->code[k][encoding] = own ? psti_core_reserve(core, code_bytes(v->width, encoding)) : v->code[0][encoding];
-        if (encoding == PSTI_W8A16)
-            v->low[k] = own ? psti_core_reserve(core, code_bytes(v->width, encoding)) : v->low[0];
+        int own = k == 0 || v->kept;
+        v->code[k][operand] = own ? psti_core_reserve(core, bytes) : v->code[0][operand];
+        if (operand == PSTI_OPERAND_A16)
+            v->low[k] = own ? psti_core_reserve(core, bytes) : v->low[0];
     }
+}
+
+static void plan_scales(psti_core *core, psti_vector *v, const psti_program_layer *h_of) {
+    for (int k = 0; k < PSTI_OPERANDS; k++)
+        v->static_scale[k] = !h_of ? 0.0f : k == PSTI_OPERAND_A8 ? h_of->h_scale_8 : h_of->h_scale;
+    for (int k = 0; k < 2; k++)
+        v->exponent_scale[k] = h_of                ? PSTI_NOWHERE
+                               : k == 0 || v->kept ? psti_core_reserve(core, sizeof(float))
+                                                   : v->exponent_scale[0];
 }
 
 static void want_value(psti_core *core, psti_vector *v) {
@@ -46,11 +56,10 @@ static void add_segment(psti_route *r, const size_t *at, uint32_t bytes) {
 
 /* What goes over: the codes of x and of an h; values where a reader encodes or takes those. */
 static void plan_segments(psti_vector *v, int has_codes, int values_read) {
-    static const uint32_t bytes[PSTI_ENCODINGS] = {4, 2, 1, 1};
-    for (int k = 0; k < PSTI_ENCODINGS; k++)
+    for (int k = 0; k < PSTI_OPERANDS; k++)
         if (has_codes && v->code[0][k] != PSTI_NOWHERE) {
             size_t at[2] = {v->code[0][k], v->code[1][k]};
-            add_segment(&v->route, at, bytes[k]);
+            add_segment(&v->route, at, (uint32_t)psti_operand_bytes(k));
         }
     if (has_codes && v->low[0] != PSTI_NOWHERE)
         add_segment(&v->route, v->low, 1);
@@ -64,23 +73,24 @@ static void plan_vector(psti_core *core, const pst_program *p, uint32_t i) {
     psti_vector *v = &core->vectors[i];
     const pst_engine *e = core->engine;
     const psti_program_layer *from = i ? &p->layers[i - 1] : NULL, *reader = i < p->count ? &p->layers[i] : NULL;
-    int is_h = from && from->matrices == PSTI_MATRICES;
+    int is_h = from && psti_program_has_h(from);
     const psti_engine_kind *kind = reader ? psti_engine_kinds[reader->kind] : NULL;
     *v = (psti_vector){.index = i,
                        .width = i ? from->outputs : p->inputs,
                        .first = psti_slice(e, i, core->index)[0],
                        .units = psti_slice(e, i, core->index)[1],
                        .value = PSTI_NOWHERE,
+                       .room = PSTI_NOWHERE,
+                       .kept = is_h || (reader && psti_program_has(reader, PSTI_MATRIX_INPUT_REST)),
                        .low = {PSTI_NOWHERE, PSTI_NOWHERE}};
-    for (int k = 0; k < PSTI_ENCODINGS; k++)
+    for (int k = 0; k < PSTI_OPERANDS; k++)
         v->code[0][k] = v->code[1][k] = PSTI_NOWHERE;
-    v->static_scale = is_h ? from->h_scale : 0.0f;
-    v->exponent_scale = is_h ? PSTI_NOWHERE : psti_core_reserve(core, sizeof(float));
+    plan_scales(core, v, is_h ? from : NULL);
     int reads = reader ? kind->reads(reader) : -1;
     if (reads >= 0)
-        want_code(core, v, reads, is_h);
+        want_code(core, v, reads);
     if (is_h)
-        want_code(core, v, from->matrix[PSTI_MATRIX_RECURRENT].encoding, 1);
+        want_code(core, v, from->matrix[PSTI_MATRIX_RECURRENT].encoding);
     if (reads < 0 || (i && !is_h))
         want_value(core, v);
     v->encoded_by_reader = reads >= 0 && i && !is_h;
@@ -142,7 +152,7 @@ static void place_matrix(const psti_kernels *k, const psti_matrix *from, uint32_
     size_t tiles = psti_tiles_bytes(&to->shape, from->encoding);
     to->tiles = *at;
     psti_cut_tiles(&from->shape, from->encoding, from->tiles, first, &to->shape, *at);
-    if (psti_encoding_scaled(from->encoding))
+    if (psti_encodings[from->encoding].bits == 8)
         k->adapt_w8(*at, tiles);
     *at += align(tiles);
     if (from->scale) {
@@ -166,21 +176,28 @@ static void start_layer(psti_core *core, const psti_program_layer *from, uint32_
                         .beta = from->beta,
                         .in = &core->vectors[i],
                         .out = &core->vectors[i + 1]};
-    for (uint32_t m = 0; m < from->matrices; m++) {
+    to->rho = from->rho;
+    to->mends = from->mends;
+    for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
+        if (!psti_program_has(from, m))
+            continue;
         to->matrix[m].encoding = from->matrix[m].encoding;
         to->matrix[m].shape = psti_shape_of(to->units, from->matrix[m].shape.inputs, from->matrix[m].shape.gates);
+        to->matrix[m].shape.group = from->matrix[m].shape.group;
     }
-    to->h_is_scaled = from->matrices > 1 && psti_encoding_scaled(from->matrix[PSTI_MATRIX_RECURRENT].encoding);
-    if (!to->units)
-        return;
-    if (!from->matrices)
+    to->h_is_scaled = psti_program_has_h(from) && psti_encoding_scaled(from->matrix[PSTI_MATRIX_RECURRENT].encoding);
+    to->h_limit = psti_program_h_limit(from);
+    if (!to->units || !psti_program_has(from, PSTI_MATRIX_INPUT))
         return;
     /* the bias is in what settle makes, or, without a settle, in respond */
     size_t bias = lane_bytes(&to->matrix[0].shape);
-    to->critical_bytes = matrix_bytes(&from->matrix[0], &to->matrix[0].shape) + (from->matrices > 1 ? 0 : bias);
+    to->critical_bytes = matrix_bytes(&from->matrix[0], &to->matrix[0].shape) + (psti_program_has_h(from) ? 0 : bias);
     core->critical_bytes += to->critical_bytes;
-    if (from->matrices > 1)
-        core->settle_bytes += matrix_bytes(&from->matrix[1], &to->matrix[1].shape) + bias;
+    for (uint32_t m = 1; m < PSTI_MATRICES; m++)
+        if (psti_program_has(from, m))
+            core->settle_bytes += matrix_bytes(&from->matrix[m], &to->matrix[m].shape);
+    if (psti_program_has_h(from))
+        core->settle_bytes += bias;
 }
 
 /* Where a share exceeds L2, a settle pushes out what the next respond reads first. Half of L2 of it is read again: what
@@ -208,12 +225,11 @@ static pst_status place_weights(psti_core *core, const pst_program *p) {
         psti_placed *to = &core->layers[i];
         if (!to->units)
             continue;
-        if (from->matrices)
-            place_matrix(k, &from->matrix[0], to->first, &to->matrix[0], &critical);
-        if (from->matrices > 1)
-            place_matrix(k, &from->matrix[1], to->first, &to->matrix[1], &settle);
-        if (from->matrices) {
-            unsigned char **at = from->matrices > 1 ? &settle : &critical;
+        for (uint32_t m = 0; m < PSTI_MATRICES; m++)
+            if (psti_program_has(from, m))
+                place_matrix(k, &from->matrix[m], to->first, &to->matrix[m], m ? &settle : &critical);
+        if (psti_program_has(from, PSTI_MATRIX_INPUT)) {
+            unsigned char **at = psti_program_has_h(from) ? &settle : &critical;
             psti_cut_lanes(&from->matrix[0].shape, from->bias, to->first, &to->matrix[0].shape, (float *)*at);
             to->bias = (const float *)*at;
             *at += lane_bytes(&to->matrix[0].shape);

@@ -7,6 +7,7 @@ void psti_rehearse(psti_core *core) {
     psti_turn turn = {.slot = part->slot};
     part->cursor = (psti_cursor){0};
     part->owing = 0;
+    part->mendable = 1; /* the code that mends c becomes resident, too */
     psti_settle_all(core, part);
     (void)psti_respond(core, part, &turn);
 }

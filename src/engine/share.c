@@ -32,9 +32,9 @@ pst_status psti_share(pst_engine *e, const pst_program *p) {
 
 int psti_needs(const pst_engine *e, const pst_program *p, uint32_t vector, uint32_t member) {
     if (vector == p->count)
-        return member == e->caller->index || (p->layers[vector - 1].matrices == PSTI_MATRICES &&
+        return member == e->caller->index || (psti_program_has_h(&p->layers[vector - 1]) &&
                                               psti_slice(e, vector, member)[1] != 0); /* y; an lstm's own h */
     if (psti_engine_kinds[p->layers[vector].kind]->reads_whole && psti_slice(e, vector + 1, member)[1])
         return 1;
-    return vector && p->layers[vector - 1].matrices == PSTI_MATRICES && psti_slice(e, vector, member)[1];
+    return vector && psti_program_has_h(&p->layers[vector - 1]) && psti_slice(e, vector, member)[1];
 }

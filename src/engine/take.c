@@ -43,7 +43,7 @@ int psti_take_input(psti_core *core, const psti_vector *v, const psti_turn *turn
     if (v->encoded_by_reader) {
         const psti_kernels *k = &core->engine->kernels;
         const float *values = (const float *)(turn->slot + v->value);
-        (void)psti_vector_scale(v, turn->slot, k->scan_f32(values, v->width));
+        (void)psti_vector_scale(v, turn->slot, turn->now, k->scan_f32(values, v->width));
         psti_vector_encode(k, v, turn->slot, turn->now, values);
     }
     return 0;

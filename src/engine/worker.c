@@ -24,11 +24,12 @@ static void take_step(psti_core *core, const psti_command *c, uint64_t tag) {
     psti_part *part = psti_part_of(core, c->stream);
     psti_turn turn = {.slot = part->slot, .now = (int)(c->time & 1), .tag = tag};
     const psti_vector *x = &core->vectors[0];
-    if (x->exponent_scale != PSTI_NOWHERE)
-        memcpy(turn.slot + x->exponent_scale, &c->x_scale, sizeof c->x_scale);
+    if (x->exponent_scale[turn.now] != PSTI_NOWHERE)
+        memcpy(turn.slot + x->exponent_scale[turn.now], &c->x_scale, sizeof c->x_scale);
     if (atomic_load_explicit(&e->given_up, memory_order_acquire) == tag || psti_respond(core, part, &turn))
         return; /* the part stands as before: its settle is whole as far as it went, and what was written is not read */
     part->time = c->time;
+    part->mendable = 1;
     part->cursor = (psti_cursor){0};
     psti_owe(core, part);
 }

@@ -3,25 +3,6 @@
 
 #include "format/format.h"
 
-/* Every encoding stores a lane as words of 4 bytes: 1, 2 or 4 inputs. */
-typedef struct {
-    size_t word;   /* the first, in bytes from the start of all tiles */
-    size_t stride; /* to the next word of the lane */
-} lane_place;
-
-static lane_place place_of(const psti_shape *s, int encoding, uint32_t lane) {
-    uint32_t vector = lane / PSTI_LANES, wide = s->gates * s->wide, within = 0, vectors = 1;
-    size_t block;
-    if (vector < wide) {
-        vectors = s->gates;
-        within = vector % s->gates;
-        block = vector / s->gates * psti_block_bytes(s, encoding, 0);
-    } else {
-        block = s->wide * psti_block_bytes(s, encoding, 0) + (vector - wide) * psti_block_bytes(s, encoding, 1);
-    }
-    return (lane_place){block + within * PSTI_LANES * 4 + lane % PSTI_LANES * 4, (size_t)vectors * PSTI_LANES * 4};
-}
-
 static int same(const psti_shape *from, const psti_shape *to, uint32_t first) {
     return first == 0 && to->units == from->units;
 }
@@ -33,13 +14,15 @@ void psti_cut_tiles(const psti_shape *from, int encoding, const unsigned char *t
         return;
     }
     memset(out, 0, psti_tiles_bytes(to, encoding));
-    size_t words = to->padded_inputs * psti_encoding_bytes(encoding) / 4;
+    size_t words = psti_lane_words(to, encoding), groups = psti_shape_groups(to, encoding);
     for (uint32_t gate = 0; gate < to->gates; gate++)
         for (uint32_t unit = 0; unit < to->units; unit++) {
-            lane_place a = place_of(from, encoding, psti_shape_lane(from, gate, first + unit));
-            lane_place b = place_of(to, encoding, psti_shape_lane(to, gate, unit));
+            psti_lane_place a = psti_lane_at(from, encoding, psti_shape_lane(from, gate, first + unit));
+            psti_lane_place b = psti_lane_at(to, encoding, psti_shape_lane(to, gate, unit));
             for (size_t i = 0; i < words; i++)
-                memcpy(out + b.word + i * b.stride, tiles + a.word + i * a.stride, 4);
+                memcpy(out + b.word + i * b.word_stride, tiles + a.word + i * a.word_stride, 4);
+            for (size_t g = 0; g < groups; g++)
+                out[b.multiplier + g * b.multiplier_stride] = tiles[a.multiplier + g * a.multiplier_stride];
         }
 }
 

@@ -1,24 +1,22 @@
-/* The formats, and the shape of a matrix in tiles: blocks, lanes, ranges, bytes. */
-#include "format/format.h"
+/* The encodings, and the shape of a matrix in tiles: blocks, lanes, ranges, bytes. */
+#include "format/few.h"
 
-const char *const psti_encoding_names[PSTI_ENCODINGS] = {"f32", "bf16", "w8a16", "w8a8"};
-
-const psti_format psti_formats[] = {
-#define PSTI_FORMAT(name, input, recurrent, linear) {name, input, recurrent, linear},
-#include "format/formats.def"
-#undef PSTI_FORMAT
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped)                                                \
+    {#name, bits, PSTI_OPERAND_##operand, largest, odd, grouped},
+const psti_encoding psti_encodings[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
 };
-const size_t psti_format_count = sizeof psti_formats / sizeof psti_formats[0];
+#undef PSTI_ENCODING
 
-const psti_format *psti_format_find(const char *name) {
-    for (size_t i = 0; i < psti_format_count; i++)
-        if (strcmp(psti_formats[i].name, name) == 0)
-            return &psti_formats[i];
-    return NULL;
+int psti_encoding_find(const char *name) {
+    for (int i = 0; i < PSTI_ENCODINGS; i++)
+        if (strcmp(psti_encodings[i].name, name) == 0)
+            return i;
+    return -1;
 }
 
 psti_shape psti_shape_of(uint32_t units, uint32_t inputs, uint32_t gates) {
-    psti_shape s = {.units = units, .inputs = inputs, .gates = gates};
+    psti_shape s = {.units = units, .inputs = inputs, .gates = gates, .group = PSTI_LEAST_GROUP};
     if (gates == PSTI_GATES) {
         s.wide = units / PSTI_BLOCK;
         s.narrow = (units % PSTI_BLOCK + PSTI_NARROW - 1) / PSTI_NARROW;
@@ -52,20 +50,74 @@ int64_t psti_shape_row(const psti_shape *s, uint32_t lane) {
     return unit < s->units ? (int64_t)gate * s->units + unit : -1;
 }
 
-size_t psti_encoding_bytes(int encoding) {
-    return encoding == PSTI_F32 ? 4 : encoding == PSTI_BF16 ? 2 : 1;
+size_t psti_operand_bytes(int operand) {
+    return operand == PSTI_OPERAND_F32 ? 4 : operand == PSTI_OPERAND_BF16 ? 2 : 1;
 }
 
 int psti_encoding_scaled(int encoding) {
-    return encoding == PSTI_W8A16 || encoding == PSTI_W8A8;
+    return psti_encodings[encoding].largest != 0;
+}
+
+int psti_encoding_few(int encoding) {
+    return psti_encodings[encoding].bits < 8;
+}
+
+uint32_t psti_shape_groups(const psti_shape *s, int encoding) {
+    return psti_encodings[encoding].grouped
+               ? (s->inputs + psti_shape_group(s, encoding) - 1) / psti_shape_group(s, encoding)
+               : 0;
+}
+
+int psti_largest_multiplier(const psti_shape *s, int encoding) {
+    int64_t product = (int64_t)psti_encodings[encoding].largest * 128 * s->inputs;
+    int64_t most = INT32_MAX / product;
+    return most < 127 ? (int)most : 127;
+}
+
+uint32_t psti_lane_words(const psti_shape *s, int encoding) {
+    int bits = psti_encodings[encoding].bits;
+    if (bits >= 8)
+        return s->padded_inputs * (uint32_t)bits / 32;
+    uint32_t inputs = PSTI_FEW_INPUTS(bits);
+    return (s->inputs + inputs - 1) / inputs * PSTI_FEW_WORDS(bits);
+}
+
+size_t psti_head_bytes(const psti_shape *s, int encoding, int narrow) {
+    size_t bytes = (size_t)psti_shape_groups(s, encoding) * (narrow ? 1 : s->gates) * PSTI_LANES;
+    return (bytes + 63) / 64 * 64;
 }
 
 size_t psti_block_bytes(const psti_shape *s, int encoding, int narrow) {
-    return (narrow ? 1 : (size_t)s->gates) * PSTI_LANES * s->padded_inputs * psti_encoding_bytes(encoding);
+    return psti_head_bytes(s, encoding, narrow) +
+           (size_t)psti_lane_words(s, encoding) * (narrow ? 1 : s->gates) * PSTI_LANES * 4;
 }
 
 size_t psti_tiles_bytes(const psti_shape *s, int encoding) {
     return s->wide * psti_block_bytes(s, encoding, 0) + s->narrow * psti_block_bytes(s, encoding, 1);
+}
+
+size_t psti_used_bytes(const psti_shape *s, int encoding) {
+    size_t rows = (size_t)s->gates * s->units;
+    return (rows * s->inputs * (size_t)psti_encodings[encoding].bits + 7) / 8 + rows * psti_shape_groups(s, encoding);
+}
+
+psti_lane_place psti_lane_at(const psti_shape *s, int encoding, uint32_t lane) {
+    uint32_t vector = lane / PSTI_LANES, in = lane % PSTI_LANES, wide = s->gates * s->wide, vectors = 1;
+    size_t block = s->wide * psti_block_bytes(s, encoding, 0);
+    int narrow = vector >= wide;
+    if (narrow) {
+        block += (vector - wide) * psti_block_bytes(s, encoding, 1);
+        vector = 0;
+    } else {
+        vectors = s->gates;
+        block = vector / vectors * psti_block_bytes(s, encoding, 0);
+        vector %= vectors;
+    }
+    return (psti_lane_place){.word =
+                                 block + psti_head_bytes(s, encoding, narrow) + ((size_t)vector * PSTI_LANES + in) * 4,
+                             .word_stride = (size_t)vectors * PSTI_LANES * 4,
+                             .multiplier = block + (size_t)vector * PSTI_LANES + in,
+                             .multiplier_stride = (size_t)vectors * PSTI_LANES};
 }
 
 uint32_t psti_shape_lane(const psti_shape *s, uint32_t gate, uint32_t unit) {

@@ -1,105 +1,155 @@
-/* Weights into tiles and back: rounding, row scales, the order of the bytes. docs/numerics.md has the rules. */
+/* Weights into tiles and back: rounding to nearest, row scales, the order of the bytes. docs/numerics.md has the rules.
+ */
 #include <math.h>
 
 #include "base/number.h"
-#include "format/format.h"
+#include "format/few.h"
 
 #define SMALLEST_SCALE 0x1p-40f
 
-/* Where a lane's weights stand: weights of one group of inputs (f32 1, bf16 2, w8 4) are neighbours in 4 bytes, groups
- * are `stride` bytes apart. */
-typedef struct {
-    size_t first, stride;
-    uint32_t group, bytes; /* inputs of a group, bytes of a weight */
-} track;
+/* ---- rounding to nearest ----------------------------------------------------------------------------------------- */
 
-static track track_of(const psti_shape *s, int encoding, uint32_t lane) {
-    uint32_t vector = lane / PSTI_LANES, wide_vectors = s->gates * s->wide, vectors = s->gates;
-    size_t block;
-    if (vector < wide_vectors) {
-        block = vector / s->gates * psti_block_bytes(s, encoding, 0);
-        vector %= s->gates;
-    } else {
-        block = s->wide * psti_block_bytes(s, encoding, 0) + (vector - wide_vectors) * psti_block_bytes(s, encoding, 1);
-        vectors = 1;
-        vector = 0;
-    }
-    uint32_t bytes = (uint32_t)psti_encoding_bytes(encoding);
-    return (track){.first = block + ((size_t)vector * PSTI_LANES + lane % PSTI_LANES) * 4,
-                   .stride = (size_t)vectors * PSTI_LANES * 4,
-                   .group = 4 / bytes,
-                   .bytes = bytes};
-}
-
-static size_t place(const track *t, uint32_t input) {
-    return t->first + input / t->group * t->stride + input % t->group * t->bytes;
-}
-
-/* The row's scale: max |w| / 127, at least 2^-40, so that the largest weight becomes +-127. */
-static float row_scale(const float *row, uint32_t inputs) {
+static float largest_of(const float *w, uint32_t n) {
     float largest = 0;
-    for (uint32_t i = 0; i < inputs; i++)
-        largest = fmaxf(largest, fabsf(row[i]));
-    return fmaxf(largest / 127.0f, SMALLEST_SCALE);
+    for (uint32_t i = 0; i < n; i++)
+        largest = fmaxf(largest, fabsf(w[i]));
+    return largest;
 }
 
-static void put(unsigned char *at, int encoding, float w, float scale) {
+/* The nearest code of w / step. Of odd codes the border between two is even; a tie goes up. */
+static signed char nearest(const psti_encoding *e, float w, float step) {
+    float code = e->odd ? 2 * floorf(w / step * 0.5f) + 1 : rintf(w / step);
+    return (signed char)fminf(fmaxf(code, (float)-e->largest), (float)e->largest);
+}
+
+/* What one step of a code is worth where the largest of the weights is to be held. Odd codes stand for the middles of
+ * largest + 1 even parts of the range, the others for the borders of such parts. */
+static float step_of(const psti_encoding *e, float largest) {
+    return largest / (float)(e->largest + e->odd);
+}
+
+float psti_nearest_row(const psti_shape *s, int encoding, const float *w, signed char *code,
+                       unsigned char *multiplier) {
+    const psti_encoding *e = &psti_encodings[encoding];
+    int most = e->grouped ? psti_largest_multiplier(s, encoding) : 1;
+    float scale = fmaxf(step_of(e, largest_of(w, s->inputs)) / (float)most, SMALLEST_SCALE);
+    uint32_t group = e->grouped ? psti_shape_group(s, encoding) : s->inputs;
+    for (uint32_t from = 0, g = 0; from < s->inputs; from += group, g++) {
+        uint32_t n = s->inputs - from < group ? s->inputs - from : group;
+        float largest = largest_of(w + from, n), m = 1;
+        if (e->grouped) { /* 0 where all weights of the group are */
+            m = largest > 0 ? fminf(fmaxf(rintf(step_of(e, largest) / scale), 1), (float)most) : 0;
+            multiplier[g] = (unsigned char)m;
+        }
+        float step = scale * (m > 0 ? m : 1);
+        for (uint32_t i = from; i < from + n; i++)
+            code[i] = nearest(e, w[i], step);
+    }
+    return scale;
+}
+
+/* ---- tiles --------------------------------------------------------------------------------------------------------
+ */
+
+static void put_few(unsigned char *lane, size_t stride, int encoding, uint32_t input, int code) {
+    int bits = psti_encodings[encoding].bits, u = psti_few_of_code(encoding, code);
+    psti_few_part low = psti_few_low(bits, input);
+    lane[low.word * stride + input % 4] |= (unsigned char)((u & ((1 << low.bits) - 1)) << low.shift);
+    if (low.bits < bits) {
+        psti_few_part high = psti_few_high(bits, input);
+        lane[high.word * stride + input % 4] |= (unsigned char)(u >> low.bits << high.shift);
+    }
+}
+
+/* Weights of f32, bf16 and w8: a word holds 1, 2 or 4 inputs. */
+static unsigned char *place_of(const psti_lane_place *at, unsigned char *tiles, int bits, uint32_t input) {
+    uint32_t in_word = 32 / (uint32_t)bits;
+    return tiles + at->word + input / in_word * at->word_stride + input % in_word * (uint32_t)bits / 8;
+}
+
+static void put_codes(const psti_shape *s, int encoding, const psti_lane_place *at, const signed char *code,
+                      const unsigned char *multiplier, unsigned char *tiles) {
+    for (uint32_t g = 0; g < psti_shape_groups(s, encoding); g++)
+        tiles[at->multiplier + g * at->multiplier_stride] = multiplier[g];
+    int few = psti_encoding_few(encoding);
+    for (uint32_t i = 0; i < s->inputs; i++) {
+        if (few)
+            put_few(tiles + at->word, at->word_stride, encoding, i, code[i]);
+        else
+            *place_of(at, tiles, 8, i) = (unsigned char)code[i];
+    }
+}
+
+static void put_float(unsigned char *at, int encoding, float w) {
     if (encoding == PSTI_F32) {
         w = psti_flush(w, -40);
         memcpy(at, &w, sizeof w);
-    } else if (encoding == PSTI_BF16) {
+    } else {
         uint16_t code = psti_to_bf16(psti_flush(w, -48));
         memcpy(at, &code, sizeof code);
-    } else {
-        float code = fminf(fmaxf(rintf(w / scale), -127.0f), 127.0f);
-        *(signed char *)at = (signed char)code;
+    }
+}
+
+void psti_pack_codes(const psti_shape *s, int encoding, const psti_codes *codes, unsigned char *tiles, float *scale) {
+    uint32_t lanes = PSTI_LANES * psti_shape_vectors(s), groups = psti_shape_groups(s, encoding);
+    memset(tiles, 0, psti_tiles_bytes(s, encoding));
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        int64_t row = psti_shape_row(s, lane);
+        scale[lane] = row < 0 ? 0 : codes->scale[row];
+        if (row < 0)
+            continue;
+        psti_lane_place at = psti_lane_at(s, encoding, lane);
+        put_codes(s, encoding, &at, codes->code + (size_t)row * s->inputs,
+                  codes->multiplier ? codes->multiplier + (size_t)row * groups : NULL, tiles);
     }
 }
 
 void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char *tiles, float *scale) {
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(s);
+    signed char code[PSTI_MAX_INPUTS];
+    unsigned char multiplier[PSTI_MAX_INPUTS / PSTI_LEAST_GROUP];
     memset(tiles, 0, psti_tiles_bytes(s, encoding));
     for (uint32_t lane = 0; lane < lanes; lane++) {
         int64_t row = psti_shape_row(s, lane);
-        int scaled = psti_encoding_scaled(encoding);
-        if (scaled)
-            scale[lane] = 0;
-        if (row < 0)
+        psti_lane_place at = psti_lane_at(s, encoding, lane);
+        const float *from = w + (size_t)(row < 0 ? 0 : row) * s->inputs;
+        if (psti_encoding_scaled(encoding)) {
+            scale[lane] = row < 0 ? 0 : psti_nearest_row(s, encoding, from, code, multiplier);
+            if (row >= 0)
+                put_codes(s, encoding, &at, code, multiplier, tiles);
             continue;
-        const float *from = w + (size_t)row * s->inputs;
-        float of_row = scaled ? row_scale(from, s->inputs) : 1.0f;
-        if (scaled)
-            scale[lane] = of_row;
-        track at = track_of(s, encoding, lane);
-        for (uint32_t i = 0; i < s->inputs; i++)
-            put(tiles + place(&at, i), encoding, from[i], of_row);
+        }
+        for (uint32_t i = 0; row >= 0 && i < s->inputs; i++)
+            put_float(place_of(&at, tiles, psti_encodings[encoding].bits, i), encoding, from[i]);
     }
 }
 
 float psti_unpack_weight(const psti_shape *s, int encoding, const unsigned char *tiles, uint32_t row, uint32_t input) {
-    uint32_t gate = row / s->units, unit = row % s->units, lane;
-    if (unit < PSTI_BLOCK * s->wide) {
-        lane = (unit / PSTI_BLOCK * s->gates + gate) * PSTI_LANES + unit % PSTI_BLOCK;
-    } else {
-        uint32_t over = unit - PSTI_BLOCK * s->wide;
-        lane = (s->gates * s->wide + over / PSTI_NARROW) * PSTI_LANES + PSTI_NARROW * gate + over % PSTI_NARROW;
+    psti_lane_place at = psti_lane_at(s, encoding, psti_shape_lane(s, row / s->units, row % s->units));
+    const psti_encoding *e = &psti_encodings[encoding];
+    if (psti_encoding_few(encoding)) {
+        int code = psti_few_code(encoding, psti_few_u(tiles + at.word, at.word_stride, e->bits, input));
+        return (float)code *
+               (e->grouped ? tiles[at.multiplier + input / psti_shape_group(s, encoding) * at.multiplier_stride] : 1);
     }
-    track of_lane = track_of(s, encoding, lane);
-    const unsigned char *at = tiles + place(&of_lane, input);
+    const unsigned char *from = place_of(&at, (unsigned char *)tiles, e->bits, input);
     if (encoding == PSTI_F32) {
         float v;
-        memcpy(&v, at, sizeof v);
+        memcpy(&v, from, sizeof v);
         return v;
     }
     if (encoding == PSTI_BF16) {
         uint16_t v;
-        memcpy(&v, at, sizeof v);
+        memcpy(&v, from, sizeof v);
         return psti_from_bf16(v);
     }
-    return (float)*(const signed char *)at;
+    return (float)*(const signed char *)from;
 }
 
-/* Whether the bytes of one weight are what psti_pack can have written. */
+/* ---- checks of what a file holds ----------------------------------------------------------------------------------
+ */
+
+/* Whether the bytes of one weight of 8 bits or more are what psti_pack can have written. */
 static const char *check_weight(const unsigned char *at, int encoding) {
     if (encoding == PSTI_F32 || encoding == PSTI_BF16) {
         float v;
@@ -120,28 +170,65 @@ static const char *check_weight(const unsigned char *at, int encoding) {
     return *(const signed char *)at == -128 ? "an 8-bit weight is -128" : NULL;
 }
 
+static const char *check_lane(const psti_shape *s, int encoding, const unsigned char *tiles, uint32_t lane) {
+    static const unsigned char zero[4] = {0};
+    int64_t row = psti_shape_row(s, lane);
+    size_t bytes = (size_t)psti_encodings[encoding].bits / 8;
+    psti_lane_place at = psti_lane_at(s, encoding, lane);
+    for (uint32_t i = 0; i < s->padded_inputs; i++) {
+        const unsigned char *weight = place_of(&at, (unsigned char *)tiles, psti_encodings[encoding].bits, i);
+        int padding = row < 0 || i >= s->inputs;
+        if (padding && memcmp(weight, zero, bytes) != 0)
+            return "a padding weight is not 0";
+        const char *wrong = padding ? NULL : check_weight(weight, encoding);
+        if (wrong)
+            return wrong;
+    }
+    return NULL;
+}
+
+static const char *check_few_lane(const psti_shape *s, int encoding, const unsigned char *tiles, uint32_t lane) {
+    const psti_encoding *e = &psti_encodings[encoding];
+    int64_t row = psti_shape_row(s, lane);
+    int most = psti_largest_multiplier(s, encoding);
+    psti_lane_place at = psti_lane_at(s, encoding, lane);
+    uint32_t held = psti_lane_words(s, encoding) / PSTI_FEW_WORDS(e->bits) * PSTI_FEW_INPUTS(e->bits);
+    for (uint32_t i = row < 0 ? 0 : s->inputs; i < held; i++)
+        if (psti_few_u(tiles + at.word, at.word_stride, e->bits, i) != 0)
+            return "a padding weight is not 0";
+    for (uint32_t i = 0; row >= 0 && !e->odd && i < s->inputs; i++)
+        if (psti_few_u(tiles + at.word, at.word_stride, e->bits, i) == 0)
+            return "a weight is beyond its encoding's largest";
+    for (uint32_t g = 0; g < psti_shape_groups(s, encoding); g++)
+        if (tiles[at.multiplier + g * at.multiplier_stride] > (row < 0 ? 0 : most))
+            return row < 0 ? "a padding row has a multiplier" : "a multiplier is out of range";
+    return NULL;
+}
+
+/* What fills the multipliers of a block up to 64 bytes. */
+static const char *check_heads(const psti_shape *s, int encoding, const unsigned char *tiles) {
+    for (uint32_t b = 0; b < s->wide + s->narrow; b++) {
+        int narrow = b >= s->wide;
+        size_t used = (size_t)psti_shape_groups(s, encoding) * (narrow ? 1 : s->gates) * PSTI_LANES;
+        for (size_t i = used; i < psti_head_bytes(s, encoding, narrow); i++)
+            if (tiles[i])
+                return "padding behind the multipliers is not 0";
+        tiles += psti_block_bytes(s, encoding, narrow);
+    }
+    return NULL;
+}
+
 const char *psti_tiles_check(const psti_shape *s, int encoding, const unsigned char *tiles, const float *scale) {
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(s);
-    size_t bytes = psti_encoding_bytes(encoding);
     for (uint32_t lane = 0; lane < lanes; lane++) {
         int64_t row = psti_shape_row(s, lane);
         if (psti_encoding_scaled(encoding)) {
             if (row < 0 ? psti_bits(scale[lane]) != 0 : !(scale[lane] >= SMALLEST_SCALE && scale[lane] <= 0x1p40f))
                 return row < 0 ? "a padding row has a scale" : "a row scale is out of range";
         }
-        track of_lane = track_of(s, encoding, lane);
-        for (uint32_t i = 0; i < s->padded_inputs; i++) {
-            const unsigned char *at = tiles + place(&of_lane, i);
-            static const unsigned char zero[4] = {0};
-            if (row < 0 || i >= s->inputs) {
-                if (memcmp(at, zero, bytes) != 0)
-                    return "a padding weight is not 0";
-            } else {
-                const char *wrong = check_weight(at, encoding);
-                if (wrong)
-                    return wrong;
-            }
-        }
+        const char *wrong = (psti_encoding_few(encoding) ? check_few_lane : check_lane)(s, encoding, tiles, lane);
+        if (wrong)
+            return wrong;
     }
-    return NULL;
+    return check_heads(s, encoding, tiles);
 }

@@ -29,17 +29,39 @@ PSTI_BUILD(avx512, HERE(avx512))
 PSTI_BUILD(avx512_vnni, HERE(avx512_vnni))
 PSTI_BUILD(avx512_bf16, HERE(avx512_bf16))
 
-#define BY_ENCODING(class)                                                                                             \
-    psti_##class##_fn *psti_kernels_##class(const psti_kernels *k, int encoding) {                                     \
-        psti_##class##_fn *const by[PSTI_ENCODINGS] = {                                                                \
-            [PSTI_F32] = k->class##_f32,                                                                               \
-            [PSTI_BF16] = k->class##_bf16,                                                                             \
-            [PSTI_W8A16] = k->class##_w8a16,                                                                           \
-            [PSTI_W8A8] = k->class##_w8a8,                                                                             \
-        };                                                                                                             \
-        return by[encoding];                                                                                           \
-    }
-BY_ENCODING(lstm)
-BY_ENCODING(linear)
-BY_ENCODING(ahead)
-BY_ENCODING(settle)
+/* The kernel of each class for an encoding. */
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->lstm_##name,
+psti_lstm_fn *psti_kernels_lstm(const psti_kernels *k, int encoding) {
+    psti_lstm_fn *const by[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
+    };
+    return by[encoding];
+}
+#undef PSTI_ENCODING
+
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->linear_##name,
+psti_linear_fn *psti_kernels_linear(const psti_kernels *k, int encoding) {
+    psti_linear_fn *const by[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
+    };
+    return by[encoding];
+}
+#undef PSTI_ENCODING
+
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->ahead_##name,
+psti_ahead_fn *psti_kernels_ahead(const psti_kernels *k, int encoding) {
+    psti_ahead_fn *const by[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
+    };
+    return by[encoding];
+}
+#undef PSTI_ENCODING
+
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->settle_##name,
+psti_settle_fn *psti_kernels_settle(const psti_kernels *k, int encoding) {
+    psti_settle_fn *const by[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
+    };
+    return by[encoding];
+}
+#undef PSTI_ENCODING

@@ -27,7 +27,14 @@ typedef struct {
     const void *code;  /* f32: float; bf16: uint16_t; w8a8: int8_t, the digit; w8a16: int8_t, the high digit d1 */
     const int8_t *low; /* w8a16: the low digit d0 */
     float scale;       /* integers: the value of one step of the code, s_x */
+    void *room;        /* grouped encodings: psti_operand_room bytes for what a call computes of the operand. Not on the
+                          stack: its pages have to be there */
 } psti_operand;
+
+/* At most 3 words of 4 bytes for each chunk of inputs. */
+static inline size_t psti_operand_room(uint32_t inputs) {
+    return ((size_t)inputs + 31) / 32 * 12;
+}
 
 /* Where the values of a vector go: any of these may be NULL. */
 typedef struct {
@@ -63,6 +70,7 @@ typedef struct {
     uint32_t first, last;  /* blocks */
     const float *c_before; /* lstm: c of the step before */
     float *c;              /* lstm: c of this step; may be c_before */
+    float *gates;          /* lstm: the gates, lane order; NULL: nobody wants them */
     psti_sink out;         /* h; of a Linear its outputs */
     psti_ahead ahead;
 } psti_layer_args;
@@ -71,13 +79,24 @@ typedef struct {
     const psti_shape *shape;
     const unsigned char *tiles;
     const float *scale;
-    const float *bias; /* what the bracket starts from, lane order */
+    const float *bias; /* what the bracket starts from, lane order; NULL: 0. May be the bracket */
     float *bracket;    /* lane order; written when `to` is the end of the block */
     psti_operand h;
     uint32_t block;
     uint32_t from, to;     /* inputs, multiples of PSTI_RUN or the end */
     psti_partial *partial; /* used when the block is not done in one call */
 } psti_settle_args;
+
+/* What a layer's input leaves after its respond: R x, R the rest of W_ih. Lane order. */
+typedef struct {
+    const psti_shape *shape;
+    float rho;
+    const float *rest, *rest_before; /* R x of this step and of the one before */
+    float *bracket;
+    const float *gates, *c_before; /* of this step's respond; gates NULL: c is not mended */
+    float *c;                      /* of this step, as mended */
+    uint32_t first, last;          /* wide blocks; the one behind them is all narrow ones */
+} psti_mend_args;
 
 /* lstm: respond of a layer: product, gates, c, h. */
 typedef void psti_lstm_fn(const psti_layer_args *a);
@@ -87,6 +106,8 @@ typedef void psti_linear_fn(const psti_layer_args *a);
 typedef void psti_ahead_fn(const psti_layer_args *a, uint32_t block);
 /* settle: W_hh h + b of one block, or a part of it. */
 typedef void psti_settle_fn(const psti_settle_args *a);
+/* mend: bracket + rho rest, and c again from gates + (rest - rho rest_before). */
+typedef void psti_mend_fn(const psti_mend_args *a);
 /* adapt: reorders or re-codes a copy of 8-bit tiles in place for the level. */
 typedef void psti_adapt_fn(unsigned char *tiles, size_t bytes);
 /* scan: the largest |v[i]| as its bit pattern; NaN and infinity are the largest of all. v need not be aligned. */

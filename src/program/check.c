@@ -98,21 +98,55 @@ static pst_status check_settings(const checking *c, const psti_program_layer *la
         return bad(c, "alpha", "clip's alpha is above its beta");
     if (psti_program_kinds[layer->kind]->has_state ? !sound_h_scale(layer->h_scale) : layer->h_scale != 1.0f)
         return bad(c, "h_scale", "not a power of two from 2^-40 to 1, or not 1 in a layer without h");
+    if (psti_program_kinds[layer->kind]->has_state ? !(layer->h_scale_8 >= SMALLEST_H_SCALE && layer->h_scale_8 <= 1)
+                                                   : layer->h_scale_8 != 1.0f)
+        return bad(c, "h_scale_8", "not from 2^-40 to 1, or not 1 in a layer without h");
     /* Every weight is a parameter; biases and what else a kind may count are at most 16 an output. */
     uint64_t weights = 0;
-    for (uint32_t m = 0; m < layer->matrices; m++) {
+    for (uint32_t m = 0; m < psti_program_kinds[layer->kind]->matrices; m++) {
         const psti_shape *shape = &layer->matrix[m].shape;
         weights += (uint64_t)shape->gates * shape->units * shape->inputs;
     }
-    uint64_t most = weights + (layer->matrices ? (uint64_t)16 * layer->outputs : 0);
+    uint64_t most = weights + (weights ? (uint64_t)16 * layer->outputs : 0);
     if (layer->parameters < weights || layer->parameters > most)
         return bad(c, "parameters", "contradicts the sizes");
     return PST_OK;
 }
 
+/* A rest is in 8 bits, and reads what the matrix that leaves it reads, an operand of integers. */
+static pst_status check_rests(const checking *c, const psti_program_layer *layer) {
+    static const uint32_t of[PSTI_MATRICES] = {
+        [PSTI_MATRIX_RECURRENT_REST] = PSTI_MATRIX_RECURRENT, [PSTI_MATRIX_INPUT_REST] = PSTI_MATRIX_INPUT};
+    for (uint32_t m = PSTI_MATRIX_RECURRENT_REST; m < PSTI_MATRICES; m++) {
+        if (!psti_program_has(layer, m))
+            continue;
+        const psti_encoding *rest = &psti_encodings[layer->matrix[m].encoding];
+        if (rest->bits != 8 || rest->operand != psti_encodings[layer->matrix[of[m]].encoding].operand)
+            return bad(c, psti_matrix_names[m], "not in 8 bits, or of another operand than what leaves it");
+    }
+    int has = psti_program_has(layer, PSTI_MATRIX_INPUT_REST);
+    float size = fabsf(layer->rho);
+    if (has ? !(psti_bits(layer->rho) == 0 || (size >= 0x1p-10f && size <= 1)) : psti_bits(layer->rho) != 0)
+        return bad(c, "rho", has ? "not 0 and not from 2^-10 to 1" : "given, but W_ih leaves no rest");
+    return layer->mends && !has ? bad(c, "mends", "given, but W_ih leaves no rest") : PST_OK;
+}
+
+/* 2^-k of the features of x, which only a first layer of an integer encoding takes. */
+static pst_status check_feature(const checking *c, const pst_program *p, uint32_t index) {
+    const psti_program_layer *layer = &p->layers[index];
+    if (!layer->feature)
+        return PST_OK;
+    if (index || !psti_encoding_scaled(layer->matrix[PSTI_MATRIX_INPUT].encoding))
+        return bad(c, "feature scales", "given, but not in a first layer of integers");
+    for (uint32_t i = 0; i < layer->inputs; i++)
+        if (psti_bits(layer->feature[i]) & 0x807fffff || !(layer->feature[i] >= 0x1p-40f && layer->feature[i] <= 1))
+            return bad(c, "feature scales", "not a power of two from 2^-40 to 1");
+    return PST_OK;
+}
+
 static pst_status check_layer(const checking *c, const pst_program *p, uint32_t index) {
     const psti_program_layer *layer = &p->layers[index];
-    static const char *const matrix[PSTI_MATRICES] = {"matrix 0", "matrix 1"};
+    static const char *const matrix[PSTI_MATRICES] = {"matrix 0", "matrix 1", "matrix 2", "matrix 3"};
     pst_status status = check_place(c, p, index);
     if (!status)
         status = check_settings(c, layer);
@@ -124,8 +158,14 @@ static pst_status check_layer(const checking *c, const pst_program *p, uint32_t 
         status = check_state(c, "c0", layer->c0, layer->outputs);
     if (!status && psti_program_kinds[layer->kind]->has_state)
         status = psti_program_check_h0(layer, index, c->file);
-    for (uint32_t m = 0; m < layer->matrices && !status; m++) {
+    if (!status)
+        status = check_rests(c, layer);
+    if (!status)
+        status = check_feature(c, p, index);
+    for (uint32_t m = 0; m < PSTI_MATRICES && !status; m++) {
         const psti_matrix *of = &layer->matrix[m];
+        if (!psti_program_has(layer, m))
+            continue;
         const char *unsound = psti_tiles_check(&of->shape, of->encoding, of->tiles, of->scale);
         if (unsound)
             status = bad(c, matrix[m], unsound);

@@ -8,6 +8,8 @@ const psti_program_kind *const psti_program_kinds[PSTI_KINDS] = {
 };
 #undef PSTI_KIND
 
+const char *const psti_matrix_names[PSTI_MATRICES] = {"W_ih", "W_hh", "W_hh rest", "W_ih rest"};
+
 void psti_program_start(const psti_layer *from, psti_program_layer *out) {
     out->kind = from->kind;
     out->function = from->function;
@@ -16,31 +18,94 @@ void psti_program_start(const psti_layer *from, psti_program_layer *out) {
     out->alpha = from->alpha;
     out->beta = from->beta;
     out->parameters = from->parameters;
-    out->matrices = psti_program_kinds[from->kind]->matrices;
-    out->h_scale = 1;
+    out->h_scale = out->h_scale_8 = 1;
 }
 
 psti_shape psti_program_shape(const psti_program_layer *layer, uint32_t m) {
     const psti_program_kind *kind = psti_program_kinds[layer->kind];
-    uint32_t columns = kind->matrix[m].columns == 'H' ? layer->outputs : layer->inputs;
-    return psti_shape_of(layer->outputs, columns, kind->matrix[m].gates);
+    uint32_t of = m == PSTI_MATRIX_RECURRENT_REST ? PSTI_MATRIX_RECURRENT : m == PSTI_MATRIX_INPUT_REST ? 0 : m;
+    uint32_t columns = kind->matrix[of].columns == 'H' ? layer->outputs : layer->inputs;
+    return psti_shape_of(layer->outputs, columns, kind->matrix[of].gates);
 }
 
-pst_status psti_program_pack(psti_arena *arena, const float *w, int encoding, uint32_t m, psti_program_layer *layer) {
-    psti_matrix *matrix = &layer->matrix[m];
-    psti_shape shape = psti_program_shape(layer, m);
-    unsigned char *tiles = psti_arena_take(arena, psti_tiles_bytes(&shape, encoding), 1);
-    float *scale = NULL;
-    if (tiles && psti_encoding_scaled(encoding))
-        scale = psti_arena_take(arena, (size_t)PSTI_LANES * psti_shape_vectors(&shape), sizeof *scale);
-    if (!tiles || (psti_encoding_scaled(encoding) && !scale))
-        return PST_E_MEMORY;
-    psti_pack(&shape, encoding, w, tiles, scale);
-    *matrix = (psti_matrix){.encoding = encoding, .shape = shape, .tiles = tiles, .scale = scale};
+/* What the codes stand for, in fp32. */
+static void find_left(const psti_shape *s, int encoding, const psti_codes *codes, const float *w, float *left) {
+    uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, encoding);
+    for (size_t row = 0; row < rows; row++)
+        for (uint32_t i = 0; i < s->inputs; i++) {
+            size_t at = row * s->inputs + i;
+            int m = groups ? codes->multiplier[row * groups + i / psti_shape_group(s, encoding)] : 1;
+            left[at] = (float)((double)w[at] - (double)codes->scale[row] * (m * codes->code[at]));
+        }
+}
+
+static pst_status round_nearest(const psti_shape *s, int encoding, const float *w, psti_codes *codes) {
+    uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, encoding);
+    for (size_t row = 0; row < rows; row++)
+        ((float *)codes->scale)[row] =
+            psti_nearest_row(s, encoding, w + row * s->inputs, (signed char *)codes->code + row * s->inputs,
+                             (unsigned char *)codes->multiplier + row * groups);
     return PST_OK;
 }
 
-pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, psti_program_layer *layer) {
+static pst_status pack_codes(const psti_packing *packing, const float *w, uint32_t m, psti_matrix *matrix,
+                             unsigned char *tiles, float *scale, float *left, double *correction) {
+    const psti_shape *s = &matrix->shape;
+    uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, matrix->encoding);
+    psti_arena arena = {0};
+    psti_codes codes = {.code = psti_arena_take(&arena, (size_t)rows * s->inputs, 1),
+                        .multiplier = psti_arena_take(&arena, (size_t)rows * groups + 1, 1),
+                        .scale = psti_arena_take(&arena, rows, sizeof(float))};
+    pst_status status = codes.code && codes.multiplier && codes.scale ? PST_OK : PST_E_MEMORY;
+    if (!status && packing->round)
+        status = packing->round(packing->user, m, s, matrix->encoding, w, &codes, correction);
+    else if (!status)
+        status = round_nearest(s, matrix->encoding, w, &codes);
+    if (!status)
+        psti_pack_codes(s, matrix->encoding, &codes, tiles, scale);
+    if (!status && left)
+        find_left(s, matrix->encoding, &codes, w, left);
+    psti_arena_free(&arena);
+    return status;
+}
+
+pst_status psti_program_pack(psti_arena *arena, const psti_packing *packing, const float *w, int encoding, uint32_t m,
+                             psti_program_layer *layer, float *left, double *correction) {
+    psti_matrix *matrix = &layer->matrix[m];
+    psti_shape shape = psti_program_shape(layer, m);
+    shape.group = packing->recipe.group;
+    int scaled = psti_encoding_scaled(encoding);
+    unsigned char *tiles = psti_arena_take(arena, psti_tiles_bytes(&shape, encoding), 1);
+    float *scale = NULL;
+    if (tiles && scaled)
+        scale = psti_arena_take(arena, (size_t)PSTI_LANES * psti_shape_vectors(&shape), sizeof *scale);
+    if (!tiles || (scaled && !scale))
+        return PST_E_MEMORY;
+    *matrix = (psti_matrix){.encoding = encoding, .shape = shape, .tiles = tiles, .scale = scale};
+    if (scaled)
+        return pack_codes(packing, w, m, matrix, tiles, scale, left, correction);
+    psti_pack(&shape, encoding, w, tiles, scale);
+    return PST_OK;
+}
+
+const float *psti_program_unfold(psti_arena *arena, const psti_packing *packing, const float *w, uint32_t rows,
+                                 psti_program_layer *layer) {
+    uint32_t inputs = layer->inputs;
+    if (!packing->feature)
+        return w;
+    float *feature = psti_arena_take(arena, inputs, sizeof *feature);
+    float *out = psti_arena_take(arena, (size_t)rows * inputs, sizeof *out);
+    if (!feature || !out)
+        return NULL;
+    memcpy(feature, packing->feature, inputs * sizeof *feature);
+    layer->feature = feature;
+    for (size_t i = 0; i < (size_t)rows * inputs; i++)
+        out[i] = w[i] / feature[i % inputs]; /* exact */
+    return out;
+}
+
+pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, const double *correction,
+                             psti_program_layer *layer) {
     psti_shape shape = psti_program_shape(layer, 0);
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(&shape);
     float *bias = psti_arena_take(arena, lanes, sizeof *bias);
@@ -48,8 +113,9 @@ pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, 
         return PST_E_MEMORY;
     for (uint32_t lane = 0; lane < lanes; lane++) {
         int64_t row = psti_shape_row(&shape, lane);
-        if (row >= 0) /* the double sum rounded to float is what one float addition gives */
-            bias[lane] = psti_flush((float)((a ? (double)a[row] : 0) + (b ? (double)b[row] : 0)), -80);
+        if (row >= 0) /* of two floats the double sum rounded is what one float addition gives */
+            bias[lane] = psti_flush(
+                (float)((a ? (double)a[row] : 0) + (b ? (double)b[row] : 0) + (correction ? correction[row] : 0)), -80);
     }
     layer->bias = bias;
     return PST_OK;

@@ -1,14 +1,17 @@
 /* The linear layer in a program: one matrix, one bias. */
 #include "program/program.h"
 
-static pst_status build(psti_arena *arena, const psti_layer *from, const psti_format *format, float h_scale,
+static pst_status build(psti_arena *arena, const psti_layer *from, const psti_packing *packing,
                         psti_program_layer *out) {
-    (void)h_scale;
     psti_program_start(from, out);
-    pst_status status =
-        psti_program_pack(arena, from->tensor[PSTI_LINEAR_WEIGHT], format->linear, PSTI_MATRIX_INPUT, out);
+    double *correction = psti_arena_take(arena, from->outputs, sizeof *correction);
+    const float *w = psti_program_unfold(arena, packing, from->tensor[PSTI_LINEAR_WEIGHT], from->outputs, out);
+    if (!correction || !w)
+        return PST_E_MEMORY;
+    pst_status status = psti_program_pack(arena, packing, w, packing->recipe.of[PSTI_ROLE_LINEAR].encoding,
+                                          PSTI_MATRIX_INPUT, out, NULL, correction);
     if (!status)
-        status = psti_program_bias(arena, from->tensor[PSTI_LINEAR_BIAS], NULL, out);
+        status = psti_program_bias(arena, from->tensor[PSTI_LINEAR_BIAS], NULL, correction, out);
     return status;
 }
 

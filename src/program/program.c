@@ -19,6 +19,9 @@ pst_status psti_program_new(uint32_t count, pst_program **out) {
         free(p);
         return PST_E_MEMORY;
     }
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t m = 0; m < PSTI_MATRICES; m++)
+            p->layers[i].error[m] = -1;
     p->count = count;
     *out = p;
     return PST_OK;
@@ -32,17 +35,23 @@ void pst_program_free(pst_program *p) {
     free(p);
 }
 
+float psti_program_h_limit(const psti_program_layer *layer) {
+    int operand = psti_encodings[layer->matrix[PSTI_MATRIX_RECURRENT].encoding].operand;
+    return operand == PSTI_OPERAND_A8 ? layer->h_scale_8 : layer->h_scale;
+}
+
 pst_status psti_program_check_h0(const psti_program_layer *layer, uint32_t index, const char *file) {
     if (!layer->h0 || !psti_encoding_scaled(layer->matrix[PSTI_MATRIX_RECURRENT].encoding))
         return PST_OK;
     for (uint32_t i = 0; i < layer->outputs; i++) {
-        if (fabsf(layer->h0[i]) <= layer->h_scale)
+        if (fabsf(layer->h0[i]) <= psti_program_h_limit(layer))
             continue;
         char item[64];
         snprintf(item, sizeof item, "layer %" PRIu32 " (%s)", index, psti_kinds[layer->kind]->name);
         return psti_fail(PST_E_NONFINITE, (psti_where){.file = file, .item = item, .field = "h0", .found = i},
                          "%s%s%s, unit %" PRIu32 ": h0 is %.9g, beyond %.9g, the scale of h in this format",
-                         file ? file : "", file ? ": " : "", item, i, (double)layer->h0[i], (double)layer->h_scale);
+                         file ? file : "", file ? ": " : "", item, i, (double)layer->h0[i],
+                         (double)psti_program_h_limit(layer));
     }
     return PST_OK;
 }
@@ -55,13 +64,9 @@ pst_status psti_program_finish(pst_program *p) {
         if (status)
             return status;
     }
-    unsigned char *bytes;
-    size_t n;
-    pst_status status = psti_program_write(p, &bytes, &n);
+    pst_status status = psti_program_hash(p);
     if (status)
         return status;
-    p->hash = psti_hash(bytes + PSTI_AT_PROGRAM, n - PSTI_AT_PROGRAM);
-    free(bytes);
     p->inputs = p->layers[0].inputs;
     p->outputs = p->layers[p->count - 1].outputs;
     p->parameters = 0;
@@ -80,17 +85,18 @@ typedef struct {
 
 static psti_bytes layer_bytes(const psti_program_layer *layer) {
     psti_bytes bytes = {0};
-    for (uint32_t m = 0; m < layer->matrices; m++) {
+    for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
+        if (!psti_program_has(layer, m))
+            continue;
         const psti_matrix *matrix = &layer->matrix[m];
         const psti_shape *shape = &matrix->shape;
         uint64_t lanes = (uint64_t)PSTI_LANES * psti_shape_vectors(shape);
         uint64_t tiles = psti_tiles_bytes(shape, matrix->encoding);
-        uint64_t *phase = m == PSTI_MATRIX_RECURRENT ? &bytes.settle : &bytes.critical;
+        uint64_t *phase = m == PSTI_MATRIX_INPUT ? &bytes.critical : &bytes.settle;
         *phase += tiles + (matrix->scale ? lanes * sizeof(float) : 0);
-        if (m + 1 == layer->matrices && layer->bias)
+        if (m == (psti_program_has_h(layer) ? PSTI_MATRIX_RECURRENT : PSTI_MATRIX_INPUT) && layer->bias)
             *phase += lanes * sizeof(float);
-        bytes.padding +=
-            tiles - (uint64_t)shape->gates * shape->units * shape->inputs * psti_encoding_bytes(matrix->encoding);
+        bytes.padding += tiles - psti_used_bytes(shape, matrix->encoding);
     }
     return bytes;
 }
@@ -105,15 +111,18 @@ uint64_t psti_program_units(const pst_program *p) {
 }
 
 uint64_t psti_program_state_bytes(const pst_program *p) {
-    static const uint64_t operand_bytes[PSTI_ENCODINGS] = {
-        [PSTI_F32] = 4, [PSTI_BF16] = 2, [PSTI_W8A16] = 2, [PSTI_W8A8] = 1};
+    static const uint64_t operand_bytes[PSTI_OPERANDS] = {4, 2, 2, 1};
     uint64_t bytes = 32 + 8;
     for (uint32_t i = 0; i < p->count; i++) {
         const psti_program_layer *layer = &p->layers[i];
         if (!psti_program_kinds[layer->kind]->has_state)
             continue;
-        uint64_t of_h = operand_bytes[layer->matrix[PSTI_MATRIX_RECURRENT].encoding];
+        uint64_t of_h = operand_bytes[psti_encodings[layer->matrix[PSTI_MATRIX_RECURRENT].encoding].operand];
         bytes += (layer->outputs * (sizeof(float) + of_h) + 7) / 8 * 8;
+        if (psti_program_has(layer, PSTI_MATRIX_INPUT_REST)) {
+            uint64_t of_x = operand_bytes[psti_encodings[layer->matrix[PSTI_MATRIX_INPUT].encoding].operand];
+            bytes += (layer->inputs * of_x + sizeof(float) + 7) / 8 * 8;
+        }
     }
     return bytes;
 }
@@ -149,7 +158,8 @@ static int scales_h(const pst_program *p, uint32_t index) {
     if (!psti_program_kinds[layer->kind]->has_state)
         return 0;
     return psti_encoding_scaled(layer->matrix[PSTI_MATRIX_RECURRENT].encoding) ||
-           (index + 1 < p->count && above->matrices > 0 && psti_encoding_scaled(above->matrix[0].encoding));
+           (index + 1 < p->count && psti_program_has(above, PSTI_MATRIX_INPUT) &&
+            psti_encoding_scaled(above->matrix[PSTI_MATRIX_INPUT].encoding));
 }
 
 pst_status pst_program_get_layer(const pst_program *p, uint32_t index, pst_layer_info *out) {
@@ -174,25 +184,15 @@ pst_status pst_program_get_layer(const pst_program *p, uint32_t index, pst_layer
                           .settle_bytes = bytes.settle,
                           .padding_bytes = bytes.padding,
                           .h_scale = scales_h(p, index) ? (double)layer->h_scale : 0,
+                          .h_scale_8 = scales_h(p, index) ? (double)layer->h_scale_8 : 0,
+                          .rho = (double)layer->rho,
+                          .matrices = psti_program_matrices(layer),
                           .alpha = (double)layer->alpha,
                           .beta = (double)layer->beta};
-    if (layer->matrices > PSTI_MATRIX_INPUT)
-        own.input_encoding = psti_encoding_names[layer->matrix[PSTI_MATRIX_INPUT].encoding];
-    if (layer->matrices > PSTI_MATRIX_RECURRENT)
-        own.recurrent_encoding = psti_encoding_names[layer->matrix[PSTI_MATRIX_RECURRENT].encoding];
+    if (psti_program_has(layer, PSTI_MATRIX_INPUT))
+        own.input_encoding = psti_encodings[layer->matrix[PSTI_MATRIX_INPUT].encoding].name;
+    if (psti_program_has(layer, PSTI_MATRIX_RECURRENT))
+        own.recurrent_encoding = psti_encodings[layer->matrix[PSTI_MATRIX_RECURRENT].encoding].name;
     psti_give_info(out, &own, sizeof own);
-    return PST_OK;
-}
-
-pst_status pst_program_certificate(const pst_program *p, pst_certificate *out) {
-    if (!p)
-        return psti_fail_null("p");
-    pst_status status = psti_check_info(out, sizeof(size_t), "pst_certificate");
-    if (status)
-        return status;
-    if (!p->certified)
-        return psti_fail(PST_E_EMPTY, (psti_where){.item = "certificate"},
-                         "the program was compiled without a certificate");
-    psti_give_info(out, &p->certificate, sizeof p->certificate);
     return PST_OK;
 }

@@ -18,6 +18,8 @@ typedef struct {
     const char *file; /* NULL for memory */
     char item[64];    /* "layer 1 (lstm)" */
     size_t end;       /* of the last section */
+    uint32_t version;
+    size_t proof; /* bytes at the end of the file */
 } reading;
 
 static uint32_t get_u32(const unsigned char *record, size_t at) {
@@ -74,6 +76,12 @@ static int all_zero(const unsigned char *bytes, size_t n) {
     return 1;
 }
 
+/* 0 or more and finite, or the NaN that is written. */
+static int sound_or_nan(double v) {
+    const double undefined = (double)NAN;
+    return (v >= 0 && isfinite(v)) || memcmp(&v, &undefined, sizeof v) == 0;
+}
+
 /* A text of `room` bytes: printable, filled with 0, at least one of them. */
 static int sound_text(const unsigned char *text, size_t room) {
     size_t n = 0;
@@ -85,7 +93,7 @@ static int sound_text(const unsigned char *text, size_t room) {
 /* ---- header ----------------------------------------------------------------------------------------------------- */
 
 /* The version is a number only once the byte order is known, so the order is looked at first. */
-static pst_status read_header(const reading *r) {
+static pst_status read_header(reading *r) {
     size_t n = r->n, magic = n < 8 ? n : 8;
     psti_where where = {.file = r->file, .item = "header"};
     if (n == 0)
@@ -111,12 +119,12 @@ static pst_status read_header(const reading *r) {
         return psti_fail(PST_E_UNSUPPORTED, where, "%s: written in another byte order; .pstk files are little-endian",
                          r->name);
     }
-    if (version != PSTI_FILE_VERSION) {
+    if (version < PSTI_FILE_VERSION || version > PSTI_FILE_NEWEST) {
         where.field = "version";
-        where.expected = PSTI_FILE_VERSION;
+        where.expected = PSTI_FILE_NEWEST;
         where.found = version;
-        return psti_fail(PST_E_UNSUPPORTED, where, "%s: unknown version %" PRIu32 ", this library reads %u", r->name,
-                         version, PSTI_FILE_VERSION);
+        return psti_fail(PST_E_UNSUPPORTED, where, "%s: unknown version %" PRIu32 ", this library reads %u to %u",
+                         r->name, version, PSTI_FILE_VERSION, PSTI_FILE_NEWEST);
     }
     if (order != PSTI_FILE_ORDER) {
         where.field = "byte order";
@@ -139,23 +147,18 @@ static pst_status read_header(const reading *r) {
                          "%s: altered: the hash of its content is %016" PRIx64 ", %016" PRIx64 " expected", r->name,
                          own, hash);
     }
+    r->version = version;
     return PST_OK;
 }
 
 /* ---- certificate ------------------------------------------------------------------------------------------------ */
 
-static pst_status read_certificate(reading *r, pst_program *p) {
-    const unsigned char *record = r->bytes + PSTI_AT_CERTIFICATE;
-    snprintf(r->item, sizeof r->item, "certificate");
-    uint32_t present = get_u32(record, PSTI_CERTIFICATE_PRESENT);
-    if (present > 1)
-        return bad(r, "present", "neither 0 nor 1");
-    size_t used = present ? PSTI_CERTIFICATE_END : 0;
-    if (!all_zero(record + used, PSTI_AT_PROGRAM - PSTI_AT_CERTIFICATE - used) ||
-        get_u32(record, PSTI_CERTIFICATE_WORST_OUTPUT + 4))
+/* One record; what `item` calls it. */
+static pst_status read_record(reading *r, const unsigned char *record, pst_certificate *out) {
+    size_t used = r->version < 2 ? PSTI_CERTIFICATE_END : PSTI_CERTIFICATE_END_2;
+    if (!all_zero(record + used, PSTI_CERTIFICATE_BYTES - used) || get_u32(record, PSTI_CERTIFICATE_WORST_OUTPUT + 4) ||
+        (r->version >= 2 && get_u32(record, PSTI_CERTIFICATE_OVER + 4)))
         return bad(r, "reserved", "not 0");
-    if (!present)
-        return PST_OK;
     pst_certificate c = {.size = sizeof c,
                          .steps = get_u64(record, PSTI_CERTIFICATE_STEPS),
                          .sequences = get_u64(record, PSTI_CERTIFICATE_SEQUENCES),
@@ -166,20 +169,83 @@ static pst_status read_certificate(reading *r, pst_program *p) {
                          .from_caller = get_u32(record, PSTI_CERTIFICATE_FROM_CALLER),
                          .max_abs = get_f64(record, PSTI_CERTIFICATE_MAX_ABS),
                          .rms = get_f64(record, PSTI_CERTIFICATE_RMS),
-                         .relative_rms = get_f64(record, PSTI_CERTIFICATE_RELATIVE_RMS)};
-    const double undefined = (double)NAN;
+                         .relative_rms = get_f64(record, PSTI_CERTIFICATE_RELATIVE_RMS),
+                         .drift = (double)NAN,
+                         .constant_rms = (double)NAN,
+                         .constant_max_abs = (double)NAN};
+    c.over = psti_over_name(c.from_caller ? PSTI_OVER_CALIBRATION : PSTI_OVER_NOISE);
+    if (r->version >= 2) {
+        c.over = psti_over_name(get_u32(record, PSTI_CERTIFICATE_OVER));
+        c.drift = get_f64(record, PSTI_CERTIFICATE_DRIFT);
+        c.constant_rms = get_f64(record, PSTI_CERTIFICATE_CONSTANT_RMS);
+        c.constant_max_abs = get_f64(record, PSTI_CERTIFICATE_CONSTANT_MAX_ABS);
+    }
+    if (!c.over)
+        return bad(r, "over", "unknown");
     if (c.from_caller > 1)
         return bad(r, "from_caller", "neither 0 nor 1");
     if (!(c.max_abs >= 0 && isfinite(c.max_abs)))
         return bad(r, "max_abs", "negative or not finite");
     if (!(c.rms >= 0 && isfinite(c.rms)))
         return bad(r, "rms", "negative or not finite");
-    if (!(c.relative_rms >= 0 && isfinite(c.relative_rms)) &&
-        memcmp(&c.relative_rms, &undefined, sizeof undefined) != 0)
+    if (!sound_or_nan(c.relative_rms))
         return bad(r, "relative_rms", "negative or infinite");
-    p->certificate = c;
-    p->certified = 1;
+    if (!sound_or_nan(c.drift) || !sound_or_nan(c.constant_rms) || !sound_or_nan(c.constant_max_abs))
+        return bad(r, "drift or constant", "negative or infinite");
+    *out = c;
     return PST_OK;
+}
+
+static pst_status read_certificate(reading *r, pst_program *p) {
+    const unsigned char *record = r->bytes + PSTI_AT_CERTIFICATE;
+    snprintf(r->item, sizeof r->item, "certificate");
+    uint32_t present = get_u32(record, PSTI_CERTIFICATE_PRESENT);
+    if (present > 1)
+        return bad(r, "present", "neither 0 nor 1");
+    if (!present)
+        return all_zero(record, PSTI_CERTIFICATE_BYTES) ? PST_OK : bad(r, "reserved", "not 0");
+    p->certified = 1;
+    return read_record(r, record, &p->certificate);
+}
+
+/* The certificates over other inputs, and the matrices' errors, behind the last section. */
+static pst_status read_proof(reading *r, pst_program *p) {
+    snprintf(r->item, sizeof r->item, "proof");
+    if (!r->proof)
+        return PST_OK;
+    const unsigned char *at = r->bytes + r->n - r->proof;
+    uint32_t certificates = get_u32(at, PSTI_PROOF_CERTIFICATES), errors = get_u32(at, PSTI_PROOF_ERRORS);
+    uint64_t bytes = PSTI_PROOF_BYTES + (uint64_t)certificates * PSTI_CERTIFICATE_BYTES;
+    if (errors > 1)
+        return bad(r, "errors", "neither 0 nor 1");
+    if (!errors && !certificates)
+        return bad(r, "certificates", "none, and no errors");
+    bytes += errors ? (uint64_t)p->count * PSTI_MATRICES * sizeof(double) : 0;
+    if (bytes != r->proof)
+        return wrong(r, "bytes", bytes, r->proof);
+    p->more = psti_arena_take(&p->arena, (size_t)certificates + 1, sizeof *p->more);
+    if (!p->more)
+        return PST_E_MEMORY;
+    at += PSTI_PROOF_BYTES;
+    for (; p->more_count < certificates; p->more_count++, at += PSTI_CERTIFICATE_BYTES) {
+        snprintf(r->item, sizeof r->item, "certificate %" PRIu32, p->more_count + 1);
+        if (get_u32(at, PSTI_CERTIFICATE_PRESENT) != 1)
+            return bad(r, "present", "not 1");
+        pst_status status = read_record(r, at, &p->more[p->more_count]);
+        if (status)
+            return status;
+    }
+    snprintf(r->item, sizeof r->item, "proof");
+    int known = 0;
+    for (uint32_t i = 0; errors && i < p->count; i++)
+        for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
+            double error = get_f64(at, ((size_t)i * PSTI_MATRICES + m) * sizeof(double));
+            if (!isfinite(error) || (error < 0 && error != -1))
+                return bad(r, "errors", "not finite, or negative and not -1");
+            p->layers[i].error[m] = error;
+            known |= error >= 0;
+        }
+    return errors && !known ? bad(r, "errors", "none is known") : PST_OK;
 }
 
 /* ---- layers ----------------------------------------------------------------------------------------------------- */
@@ -221,7 +287,7 @@ static pst_status read_width(const reading *r, const unsigned char *record, size
 static pst_status read_matrix(const reading *r, const unsigned char *record, uint32_t m, psti_program_layer *layer) {
     psti_matrix *matrix = &layer->matrix[m];
     uint32_t encoding = get_u32(record, PSTI_MATRIX_ENCODING);
-    if (encoding >= PSTI_ENCODINGS)
+    if (encoding >= (r->version < 2 ? PSTI_W8A8 + 1 : PSTI_ENCODINGS))
         return psti_fail(PST_E_UNSUPPORTED,
                          (psti_where){.file = r->file, .item = r->item, .field = "encoding", .found = encoding},
                          "%s: %s, matrix %" PRIu32 ": unknown encoding %" PRIu32, r->name, r->item, m, encoding);
@@ -229,18 +295,36 @@ static pst_status read_matrix(const reading *r, const unsigned char *record, uin
     matrix->shape = psti_program_shape(layer, m);
     uint32_t units = get_u32(record, PSTI_MATRIX_UNITS), inputs = get_u32(record, PSTI_MATRIX_INPUTS),
              gates = get_u32(record, PSTI_MATRIX_GATES);
+    char field[32];
+    snprintf(field, sizeof field, "units of matrix %" PRIu32, m);
     if (units != matrix->shape.units)
-        return wrong(r, m ? "units of matrix 1" : "units of matrix 0", matrix->shape.units, units);
+        return wrong(r, field, matrix->shape.units, units);
+    snprintf(field, sizeof field, "inputs of matrix %" PRIu32, m);
     if (inputs != matrix->shape.inputs)
-        return wrong(r, m ? "inputs of matrix 1" : "inputs of matrix 0", matrix->shape.inputs, inputs);
-    if (gates != matrix->shape.gates)
-        return wrong(r, m ? "gates of matrix 1" : "gates of matrix 0", matrix->shape.gates, gates);
+        return wrong(r, field, matrix->shape.inputs, inputs);
+    snprintf(field, sizeof field, "gates of matrix %" PRIu32, m);
+    return gates != matrix->shape.gates ? wrong(r, field, matrix->shape.gates, gates) : PST_OK;
+}
+
+/* Inputs that share a multiplier: a power of two of chunks, of every matrix there is. */
+static pst_status read_groups(const reading *r, const unsigned char *record, psti_program_layer *layer) {
+    for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
+        uint32_t group = get_u32(record, PSTI_LAYER_GROUP + 4 * m), least = group / PSTI_LEAST_GROUP;
+        if (!layer->matrix[m].shape.gates
+                ? group != 0
+                : !group || group % PSTI_LEAST_GROUP || least & (least - 1) || group > PSTI_MAX_INPUTS)
+            return bad(r, "group", "not a power of two from 32 to 65,536, or given without a matrix");
+        if (group)
+            layer->matrix[m].shape.group = group;
+    }
     return PST_OK;
 }
 
 /* Every section stands where the one before it ends, rounded up: so none overlap and none lie outside. */
 static pst_status read_section(reading *r, const unsigned char *record, const psti_section *s,
                                psti_program_layer *layer) {
+    if (s->at >= PSTI_LAYER_END && r->version < 2)
+        return PST_OK;
     uint64_t at = get_u64(record, s->at), bytes = get_u64(record, s->at + 8);
     if (bytes == 0 && (s->optional || s->bytes == 0))
         return at ? wrong(r, s->name, 0, at) : PST_OK;
@@ -265,6 +349,37 @@ static pst_status read_section(reading *r, const unsigned char *record, const ps
     return PST_OK;
 }
 
+/* What only version 2 has, and what is reserved in either. */
+static pst_status read_settings(const reading *r, const unsigned char *record, psti_program_layer *layer) {
+    size_t end = r->version < 2 ? PSTI_LAYER_END : PSTI_LAYER_END_2;
+    layer->h_scale_8 = layer->h_scale;
+    if (!all_zero(record + end, psti_layer_bytes(r->version) - end))
+        return bad(r, "reserved", "not 0");
+    if (r->version < 2)
+        return PST_OK;
+    uint32_t mends = get_u32(record, PSTI_LAYER_MENDS);
+    layer->h_scale_8 = get_f32(record, PSTI_LAYER_H_SCALE_8);
+    layer->rho = get_f32(record, PSTI_LAYER_RHO);
+    layer->mends = (int)mends;
+    if (mends > 1)
+        return bad(r, "mends", "neither 0 nor 1");
+    return get_u32(record, PSTI_LAYER_MENDS + 4) ? bad(r, "reserved", "not 0") : PST_OK;
+}
+
+/* A matrix, or a place without one: an lstm may have rests, every other matrix follows from the kind. */
+static pst_status read_one(const reading *r, const unsigned char *record, uint32_t m, psti_program_layer *layer) {
+    const psti_program_kind *kind = psti_program_kinds[layer->kind];
+    const unsigned char *of_matrix = record + psti_matrix_at(m);
+    if (m >= 2 && r->version < 2)
+        return PST_OK;
+    int there = !all_zero(of_matrix, PSTI_MATRIX_BYTES);
+    if (m < kind->matrices || (there && kind->has_state))
+        return read_matrix(r, of_matrix, m, layer);
+    char field[16];
+    snprintf(field, sizeof field, "matrix %" PRIu32, m);
+    return there ? bad(r, field, "given, but this kind has fewer") : PST_OK;
+}
+
 static pst_status read_layer(reading *r, const unsigned char *record, psti_program_layer *layer) {
     pst_status status = read_kind(r, record, layer);
     if (!status)
@@ -277,21 +392,17 @@ static pst_status read_layer(reading *r, const unsigned char *record, psti_progr
     layer->alpha = get_f32(record, PSTI_LAYER_ALPHA);
     layer->beta = get_f32(record, PSTI_LAYER_BETA);
     layer->h_scale = get_f32(record, PSTI_LAYER_H_SCALE);
-    layer->matrices = get_u32(record, PSTI_LAYER_MATRICES);
+    uint32_t matrices = get_u32(record, PSTI_LAYER_MATRICES);
     layer->parameters = get_u64(record, PSTI_LAYER_PARAMETERS);
-    if (layer->matrices != kind->matrices)
-        return wrong(r, "matrices", kind->matrices, layer->matrices);
-    if (!all_zero(record + PSTI_LAYER_END, PSTI_LAYER_BYTES - PSTI_LAYER_END))
-        return bad(r, "reserved", "not 0");
-    for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
-        const unsigned char *of_matrix = record + PSTI_LAYER_MATRIX + m * PSTI_MATRIX_BYTES;
-        if (m < kind->matrices)
-            status = read_matrix(r, of_matrix, m, layer);
-        else if (!all_zero(of_matrix, PSTI_MATRIX_BYTES))
-            status = bad(r, m ? "matrix 1" : "matrix 0", "given, but this kind has fewer");
-        if (status)
-            return status;
-    }
+    if (matrices != kind->matrices)
+        return wrong(r, "matrices", kind->matrices, matrices);
+    status = read_settings(r, record, layer);
+    for (uint32_t m = 0; m < PSTI_MATRICES && !status; m++)
+        status = read_one(r, record, m, layer);
+    if (!status && r->version >= 2)
+        status = read_groups(r, record, layer);
+    if (status)
+        return status;
     psti_section section[PSTI_SECTIONS];
     psti_layer_sections(layer, section);
     for (size_t s = 0; s < PSTI_SECTIONS && !status; s++)
@@ -304,8 +415,13 @@ static pst_status read_layer(reading *r, const unsigned char *record, psti_progr
 static pst_status read_count(reading *r, uint32_t *count) {
     const unsigned char *record = r->bytes + PSTI_AT_PROGRAM;
     snprintf(r->item, sizeof r->item, "header");
-    if (!all_zero(r->bytes + PSTI_AT_HASHED, PSTI_AT_CERTIFICATE - PSTI_AT_HASHED))
+    size_t used = r->version < 2 ? PSTI_AT_HASHED : PSTI_AT_PROOF + sizeof(uint64_t);
+    if (!all_zero(r->bytes + used, PSTI_AT_CERTIFICATE - used))
         return bad(r, "reserved", "not 0");
+    uint64_t proof = r->version < 2 ? 0 : get_u64(r->bytes, PSTI_AT_PROOF);
+    if (proof && (proof < PSTI_PROOF_BYTES || proof > r->n - PSTI_AT_LAYERS))
+        return wrong(r, "bytes of the proof", PSTI_PROOF_BYTES, proof);
+    r->proof = (size_t)proof;
     snprintf(r->item, sizeof r->item, "program");
     if (!sound_text(record + PSTI_PROGRAM_FORMAT, PSTI_PROGRAM_LAYERS) || !record[PSTI_PROGRAM_FORMAT])
         return bad(r, "format", "not a name");
@@ -318,7 +434,7 @@ static pst_status read_count(reading *r, uint32_t *count) {
             (psti_where){
                 .file = r->file, .item = r->item, .field = "layers", .expected = PSTI_MAX_LAYERS, .found = *count},
             "%s: program, layers: %" PRIu32 ", 1 to %d expected", r->name, *count, PSTI_MAX_LAYERS);
-    r->end = PSTI_AT_LAYERS + (size_t)*count * PSTI_LAYER_BYTES;
+    r->end = PSTI_AT_LAYERS + (size_t)*count * psti_layer_bytes(r->version);
     if (r->n < r->end)
         return psti_fail(PST_E_CORRUPT,
                          (psti_where){.file = r->file,
@@ -352,20 +468,31 @@ static pst_status read_program(reading *r, pst_program *p) {
         status = read_certificate(r, p);
     for (uint32_t i = 0; i < p->count && !status; i++) {
         snprintf(r->item, sizeof r->item, "layer %" PRIu32, i);
-        status = read_layer(r, records + (size_t)i * PSTI_LAYER_BYTES, &p->layers[i]);
+        status = read_layer(r, records + (size_t)i * psti_layer_bytes(r->version), &p->layers[i]);
         p->parameters += p->layers[i].parameters;
     }
     if (status)
         return status;
     snprintf(r->item, sizeof r->item, "program");
-    if (r->end != r->n)
-        return wrong(r, "end of the last section", r->end, r->n);
+    if (r->end != r->n - r->proof)
+        return wrong(r, "end of the last section", r->end, r->n - r->proof);
+    if ((status = read_proof(r, p)))
+        return status;
+    snprintf(r->item, sizeof r->item, "program");
     p->inputs = p->layers[0].inputs;
     p->outputs = p->layers[p->count - 1].outputs;
     if (p->certified && p->certificate.worst_output >= p->outputs)
         return bad(r, "worst output of the certificate", "the program has fewer outputs");
-    p->hash = psti_hash(r->bytes + PSTI_AT_PROGRAM, r->n - PSTI_AT_PROGRAM);
-    return psti_program_check(p, r->name, r->file);
+    for (uint32_t i = 0; i < p->more_count; i++)
+        if (p->more[i].worst_output >= p->outputs)
+            return bad(r, "worst output of a certificate", "the program has fewer outputs");
+    status = psti_program_check(p, r->name, r->file);
+    if (!status && !r->proof && r->version != psti_program_file_version(p))
+        return wrong(r, "version", psti_program_file_version(p), r->version);
+    if (!status && r->version != psti_program_version(p))
+        return psti_program_hash(p); /* as it would be without what is proved of it */
+    p->hash = psti_hash(r->bytes + PSTI_AT_PROGRAM, r->n - r->proof - PSTI_AT_PROGRAM);
+    return status;
 }
 
 /* Takes `bytes`, from malloc and aligned to 64, over: they are the program's, or freed. */

@@ -1,9 +1,9 @@
 /* The softmax layer in a program: nothing but its width. */
 #include "program/program.h"
 
-static pst_status build(psti_arena *arena, const psti_layer *from, const psti_format *format, float h_scale,
+static pst_status build(psti_arena *arena, const psti_layer *from, const psti_packing *packing,
                         psti_program_layer *out) {
-    (void)arena, (void)format, (void)h_scale;
+    (void)arena, (void)packing;
     psti_program_start(from, out);
     return PST_OK;
 }

@@ -27,7 +27,7 @@ static pst_status bad_state(const char *name, uint32_t layer, uint32_t unit, flo
 
 /* The largest |h| that a layer's own code of h holds. */
 static float largest_h(const psti_placed *layer) {
-    return layer->h_is_scaled ? layer->out->static_scale : LARGEST_C;
+    return layer->h_is_scaled ? layer->h_limit : LARGEST_C;
 }
 
 /* Gathers and checks the initial state: [c0, h0] layer by layer. */
@@ -61,17 +61,18 @@ static pst_status begin(psti_core *core, void *argument) {
     unsigned rounding = psti_rounding_enter();
     psti_owe_nothing(core, part);
     part->time = 0;
+    part->mendable = 0;
     part->cursor = (psti_cursor){0};
     for (uint32_t i = 0; i < core->engine->count; i++) {
         const psti_placed *layer = &core->layers[i];
+        if (layer->in->kept)
+            psti_vector_forget(layer->in, part->slot);
         if (!psti_has_state(layer))
             continue;
-        if (layer->units) {
-            float *c = (float *)(part->slot + layer->c[0]);
-            for (uint32_t u = 0; u < layer->units; u++)
-                c[u] = psti_flush(at[layer->first + u], -80);
-            psti_vector_encode(&core->engine->kernels, layer->out, part->slot, 0, at + layer->outputs);
-        }
+        float *c = (float *)(part->slot + layer->c[0]);
+        for (uint32_t u = 0; u < layer->units; u++)
+            c[u] = psti_flush(at[layer->first + u], -80);
+        psti_vector_encode(&core->engine->kernels, layer->out, part->slot, 0, at + layer->outputs);
         at += 2 * (size_t)layer->outputs;
     }
     psti_settle_all(core, part);
@@ -187,6 +188,7 @@ static pst_status copy_part(psti_core *core, void *argument) {
     psti_part *to = core->parts[p->to];
     memcpy(to->slot, from->slot, core->slot_bytes);
     to->time = from->time;
+    to->mendable = from->mendable;
     int owing = from->owing;
     if (owing) {
         psti_owe(core, to);

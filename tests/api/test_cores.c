@@ -116,8 +116,10 @@ static void one_model(const pst_model *m, uint64_t seed, const uint32_t *cores, 
     const char *const *levels;
     size_t level_count;
     pst_levels(&levels, &level_count);
-    for (int f = 0; f < MODEL_FORMATS; f++) {
-        pst_program *p = model_program(m, model_formats[f]);
+    for (int f = 0; f < MODEL_EVERY; f++) {
+        if (!model_takes(f, seed))
+            continue;
+        pst_program *p = model_program_held(m, &model_every[f]);
         record expect = record_of(p, seed), found = record_of(p, seed);
         pst_engine *one = engine_on(p, "scalar", 1, PST_CALLER_CORE, PST_IDLE_AUTO);
         run(one, &expect, seed);
@@ -127,7 +129,7 @@ static void one_model(const pst_model *m, uint64_t seed, const uint32_t *cores, 
             int caller = (int)((seed + c) % 3 == 0), idle = (int)((seed + c + (uint64_t)f) % 5);
             const char *level = levels[(seed + c) % level_count];
             snprintf(what, sizeof what, "seed %llu, %s at %s on %u cores, caller %d, idle %d", (unsigned long long)seed,
-                     model_formats[f], level, cores[c], caller, idle);
+                     model_every[f].format, level, cores[c], caller, idle);
             if (cores[c] > 2 && (idle == PST_IDLE_SPIN || idle == PST_IDLE_WAIT))
                 idle = PST_IDLE_AUTO; /* it would poll through the time slices of those it waits for */
             pst_engine *e =

@@ -62,8 +62,8 @@ typedef struct {
     float *x, *y; /* what scalar answers */
 } known;
 
-static known known_make(const pst_model *m, const char *format, size_t steps, uint64_t seed) {
-    known k = {.program = model_program(m, format), .steps = steps};
+static known known_make(const pst_model *m, const model_held *held, size_t steps, uint64_t seed) {
+    known k = {.program = model_program_held(m, held), .steps = steps};
     model_noise noise = {seed};
     pst_info info;
     PST_INIT(info);
@@ -103,14 +103,16 @@ static void test_same_bits(void **unused) {
     pst_levels(&levels, &count);
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         pst_model *m = model_of(seed);
-        for (int f = 0; f < MODEL_FORMATS; f++) {
-            known k = known_make(m, model_formats[f], STEPS, seed);
+        for (int f = 0; f < MODEL_EVERY; f++) {
+            if (!model_takes(f, seed))
+                continue;
+            known k = known_make(m, &model_every[f], STEPS, seed);
             float *y = malloc((size_t)STEPS * k.outputs * sizeof *y);
             for (size_t i = 1; i < count; i++) {
                 pst_engine *e = model_engine(k.program, levels[i]);
                 pst_stream *s = model_stream(e);
                 OK(pst_run(s, k.x, STEPS, y));
-                differs(&k, y, levels[i], model_formats[f], seed);
+                differs(&k, y, levels[i], model_every[f].format, seed);
                 pst_stream_close(s);
                 pst_engine_close(e);
             }
@@ -136,7 +138,7 @@ static void test_same_bits(void **unused) {
     } while (0)
 
 /* Everything that computes, in these modes; the bits are those of ordinary modes. */
-static void in_modes(const pst_model *m, const known *k, const char *level, const char *format, uint64_t modes) {
+static void in_modes(const pst_model *m, const known *k, const char *level, const model_held *held, uint64_t modes) {
     uint64_t ordinary = modes_get();
     float *y = malloc(k->steps * k->outputs * sizeof *y);
     double *reference = malloc(k->steps * k->outputs * sizeof *reference);
@@ -150,7 +152,8 @@ static void in_modes(const pst_model *m, const known *k, const char *level, cons
     PST_INIT(options);
     PST_INIT(info);
     PST_INIT(expected);
-    compile.format = format;
+    compile.format = held->format;
+    compile.layer_formats = held->layers;
     compile.certificate_steps = 2;
     options.level = level;
     modes_set(modes);
@@ -176,7 +179,7 @@ static void in_modes(const pst_model *m, const known *k, const char *level, cons
     pst_status refused = k->inputs == 1 ? pst_step(s, &x, 1, y, k->outputs) : PST_E_NONFINITE;
     modes_set(ordinary);
     assert_int_equal(refused, PST_E_NONFINITE);
-    differs(k, y, level, format, modes);
+    differs(k, y, level, held->format, modes);
     OK(pst_program_get_info(p, &info));
     OK(pst_program_get_info(k->program, &expected));
     assert_true(info.hash == expected.hash);
@@ -184,7 +187,7 @@ static void in_modes(const pst_model *m, const known *k, const char *level, cons
     KEEPS(pst_run(clone, k->x, k->steps, y));
     KEEPS(pst_model_reference(m, k->x, 1, 1, reference));
     modes_set(ordinary);
-    differs(k, y, level, format, modes);
+    differs(k, y, level, held->format, modes);
     pst_stream_close(clone);
     pst_stream_close(s);
     pst_engine_close(e);
@@ -201,13 +204,15 @@ static void test_modes(void **unused) {
     pst_levels(&levels, &count);
     for (uint64_t seed = 0; seed < 4; seed++) {
         pst_model *m = seed == 1 ? model_random(40, 60) : model_of(seed);
-        for (int f = 0; f < MODEL_FORMATS; f++) {
-            known k = known_make(m, model_formats[f], 24, seed + 9);
+        for (int f = 0; f < MODEL_EVERY; f++) {
+            if (!model_takes(f, seed))
+                continue;
+            known k = known_make(m, &model_every[f], 24, seed + 9);
             for (size_t i = 0; i < count; i++)
                 for (int mode = 0; mode < 8; mode++) {
                     uint64_t modes = modes_rounding(mode % 4);
                     modes = mode < 4 ? modes : modes_flushing(modes);
-                    in_modes(m, &k, levels[i], model_formats[f], modes);
+                    in_modes(m, &k, levels[i], &model_every[f], modes);
                 }
             known_free(&k);
         }

@@ -19,7 +19,7 @@ typedef struct {
     pst_engine *engine;
     pst_stream *stream;
     size_t state_bytes;
-    uint32_t owing; /* units of settle */
+    uint32_t left; /* units of settle that it owes, after one more */
     unsigned char before[STATE];
 } subject;
 
@@ -37,9 +37,10 @@ static void setup(subject *s, const char *format, uint64_t seed) {
     assert_true(s->state_bytes <= STATE);
     OK(pst_step(s->stream, x, INPUTS, y, OUTPUTS));
     OK(pst_step(s->stream, x + INPUTS, INPUTS, y, OUTPUTS));
-    OK(pst_settle(s->stream, 2, &s->owing));
-    assert_true(s->owing > 1);
+    OK(pst_settle(s->stream, 2, &s->left));
+    assert_true(s->left > 1);
     OK(pst_stream_save(s->stream, s->before, s->state_bytes));
+    s->left = model_has_rest(s->program) ? 0 : s->left - 1; /* saving finishes the settle of those */
     pst_model_free(m);
 }
 
@@ -56,7 +57,7 @@ static void untouched(const subject *s) {
     OK(pst_stream_clone(s->stream, &copy));
     uint32_t left = 0;
     OK(pst_settle(copy, 1, &left));
-    assert_int_equal(left, s->owing - 1);
+    assert_int_equal(left, s->left);
     fresh = model_stream(s->engine);
     OK(pst_stream_restore(fresh, s->before, s->state_bytes));
     OK(pst_step(copy, x, INPUTS, y[0], OUTPUTS));
@@ -73,9 +74,10 @@ static void teardown(subject *s) {
 }
 
 static void each_format(void (*test)(subject *s)) {
-    for (int f = 0; f < MODEL_FORMATS; f++) {
+    static const char *const formats[] = {"f32", "bf16", "w8a16", "w8a8", "w4r", "ih=w6r,hh=w2a8"};
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
         subject s;
-        setup(&s, model_formats[f], 5 + (uint64_t)f);
+        setup(&s, formats[f], 5 + (uint64_t)f);
         test(&s);
         untouched(&s);
         teardown(&s);
@@ -220,8 +222,8 @@ static void other_program(subject *s) {
     pst_model *models[] = {model_make(INPUTS, parts, 3, 999, 1), model_make(INPUTS, small, 1, 1, 1),
                            model_make(INPUTS, large, 1, 1, 1)};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        for (int f = 0; f < MODEL_FORMATS; f++) {
-            pst_program *p = model_program(models[i], model_formats[f]);
+        for (int f = 0; f < MODEL_EVERY; f++) {
+            pst_program *p = model_program_held(models[i], &model_every[f]);
             pst_engine *e = model_engine(p, NULL);
             pst_stream *other = model_stream(e);
             unsigned char state[STATE];

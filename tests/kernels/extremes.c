@@ -1,4 +1,4 @@
-/* Integer products at their extremes, all |w| = 127 and all digits at each extreme, against int64. */
+/* Integer products at their extremes, all weights at their largest and all digits at each extreme, against int64. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,39 +28,55 @@ typedef struct {
     psti_shape shape;
     psti_layer_args args;
     int8_t *high, *low;
+    int64_t weights[4 * PSTI_LANES]; /* the sum of a lane's */
     float expect[4 * PSTI_LANES];
 } extreme;
 
+/* The largest weight, in units of the row's scale. */
+static int largest(const extreme *e, const row *r) {
+    const psti_encoding *of = &psti_encodings[r->encoding];
+    return of->grouped ? of->largest * psti_largest_multiplier(&e->shape, r->encoding) : of->largest;
+}
+
 static void make(extreme *e, const row *r, uint32_t n, uint32_t gates, int pattern) {
     e->shape = psti_shape_of(PSTI_BLOCK, n, gates);
-    uint32_t lanes = PSTI_LANES * psti_shape_vectors(&e->shape);
+    uint32_t lanes = PSTI_LANES * psti_shape_vectors(&e->shape), groups = psti_shape_groups(&e->shape, r->encoding);
     size_t bytes = psti_tiles_bytes(&e->shape, r->encoding);
-    unsigned char *tiles = guard_take(bytes);
-    float *ones = guard_take(lanes * sizeof *ones), *bracket = guard_take(lanes * sizeof *bracket);
-    memset(tiles, 0, bytes);
+    unsigned char *tiles = guard_take(bytes), *multiplier = guard_take((size_t)lanes * groups + 1);
+    signed char *code = guard_take((size_t)lanes * n);
+    float *ones = guard_take(lanes * sizeof *ones), *scale = guard_take(lanes * sizeof *scale);
+    float *bracket = guard_take(lanes * sizeof *bracket);
     memset(bracket, 0, lanes * sizeof *bracket);
+    memset(multiplier, psti_largest_multiplier(&e->shape, r->encoding), (size_t)lanes * groups);
     for (uint32_t lane = 0; lane < lanes; lane++) {
+        int64_t signs = 0;
         ones[lane] = 1.0f;
         for (uint32_t i = 0; i < n; i++) {
-            size_t group = (size_t)(i / 4) * (lanes / PSTI_LANES) + lane / PSTI_LANES;
-            tiles[(group * PSTI_LANES + lane % PSTI_LANES) * 4 + i % 4] =
-                (unsigned char)(signed char)(127 * sign(pattern, lane, i));
+            int one = sign(pattern, lane, i);
+            code[(size_t)lane * n + i] = (signed char)(psti_encodings[r->encoding].largest * one);
+            signs += one;
         }
+        e->weights[lane] = largest(e, r) * signs;
     }
-    r->adapt(tiles, bytes);
+    /* one block: a lane is the row of its number */
+    psti_pack_codes(&e->shape, r->encoding, &(psti_codes){code, multiplier, ones}, tiles, scale);
+    if (psti_encodings[r->encoding].bits == 8)
+        r->adapt(tiles, bytes);
     size_t padded = ((size_t)n + PSTI_RUN - 1) / PSTI_RUN * PSTI_RUN;
+    int two = psti_encodings[r->encoding].operand == PSTI_OPERAND_A16;
     e->high = guard_take(padded);
     e->low = guard_take(padded);
-    e->args = (psti_layer_args){.shape = &e->shape,
-                                .tiles = tiles,
-                                .scale = ones,
-                                .bracket = bracket,
-                                .x = {.code = e->high, .low = r->encoding == PSTI_W8A16 ? e->low : NULL, .scale = 1.0f},
-                                .last = e->shape.wide};
+    e->args = (psti_layer_args){
+        .shape = &e->shape,
+        .tiles = tiles,
+        .scale = ones,
+        .bracket = bracket,
+        .x = {.code = e->high, .low = two ? e->low : NULL, .scale = 1.0f, .room = guard_take(psti_operand_room(n))},
+        .last = e->shape.wide};
 }
 
 /* Digits of one pair everywhere; the value that each lane must have. */
-static void set(extreme *e, const row *r, int pair, int pattern) {
+static void set(extreme *e, int pair) {
     uint32_t n = e->shape.inputs, lanes = PSTI_LANES * psti_shape_vectors(&e->shape);
     memset(e->high, digits[pair][0], n);
     memset(e->low, digits[pair][1], n);
@@ -68,11 +84,8 @@ static void set(extreme *e, const row *r, int pair, int pattern) {
     memset(e->high + n, 0, padded - n);
     memset(e->low + n, 0, padded - n);
     for (uint32_t lane = 0; lane < lanes; lane++) {
-        int64_t weights = 0;
-        for (uint32_t i = 0; i < n; i++)
-            weights += 127 * sign(pattern, lane, i);
-        int64_t s1 = weights * digits[pair][0], s0 = weights * digits[pair][1];
-        e->expect[lane] = r->encoding == PSTI_W8A16 ? fmaf((float)s1, 256.0f, (float)s0) : (float)s1;
+        int64_t s1 = e->weights[lane] * digits[pair][0], s0 = e->weights[lane] * digits[pair][1];
+        e->expect[lane] = e->args.x.low ? fmaf((float)s1, 256.0f, (float)s0) : (float)s1;
     }
 }
 
@@ -85,7 +98,7 @@ static const char *all(const row *r, uint32_t gates, differs run) {
             extreme e;
             make(&e, r, lengths[l], gates, pattern);
             for (size_t pair = 0; pair < sizeof digits / sizeof digits[0]; pair++) {
-                set(&e, r, (int)pair, pattern);
+                set(&e, (int)pair);
                 if (run(&e, r)) {
                     snprintf(text, sizeof text, "n = %u, pattern %d, digits %d and %d", lengths[l], pattern,
                              digits[pair][0], digits[pair][1]);
@@ -116,7 +129,7 @@ static int settle_differs(extreme *e, const row *r) {
  * the scale makes the gates small enough to tell sums apart: gate = sum / (127 n 128). */
 static int lstm_differs(extreme *e, const row *r) {
     float c[PSTI_LANES], h[PSTI_LANES], c_expect[PSTI_LANES], h_expect[PSTI_LANES], zero[PSTI_LANES] = {0};
-    e->args.x.scale = 1.0f / (127.0f * 128.0f * 256.0f * (float)e->shape.inputs);
+    e->args.x.scale = 1.0f / ((float)largest(e, r) * 128.0f * 256.0f * (float)e->shape.inputs);
     e->args.c_before = zero;
     e->args.c = c;
     e->args.out = (psti_sink){.value = h};

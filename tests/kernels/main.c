@@ -105,6 +105,11 @@ static void test_row(const row *r, check_fn *check, extremes_fn *extremes, int r
 #define ENCODING_bf16 PSTI_BF16
 #define ENCODING_w8a16 PSTI_W8A16
 #define ENCODING_w8a8 PSTI_W8A8
+#define ENCODING_w4a16 PSTI_W4A16
+#define ENCODING_w4a8 PSTI_W4A8
+#define ENCODING_w6a16 PSTI_W6A16
+#define ENCODING_w3a8 PSTI_W3A8
+#define ENCODING_w2a8 PSTI_W2A8
 #define ENCODING_w8 PSTI_W8A8
 #define ADAPT_scalar psti_scalar_adapt_w8
 #define ADAPT_avx2 psti_avx2_adapt_w8
@@ -117,6 +122,7 @@ static void test_row(const row *r, check_fn *check, extremes_fn *extremes, int r
 #define EXTREMES_linear check_extremes_linear
 #define EXTREMES_ahead NULL
 #define EXTREMES_settle check_extremes_settle
+#define EXTREMES_mend NULL
 #define EXTREMES_adapt NULL
 #define EXTREMES_scan NULL
 #define EXTREMES_encode NULL

@@ -12,8 +12,10 @@ static size_t round_up(size_t n, size_t to) {
 
 /* An operand of random values in one encoding, padded with zeros as the engine pads. */
 static psti_operand random_operand(int encoding, uint32_t n) {
+    int operand = psti_encodings[encoding].operand;
     size_t padded = round_up(n, PSTI_RUN);
-    psti_operand o = {.scale = ldexpf(1.0f / (encoding == PSTI_W8A16 ? 32512.0f : 127.0f), (int)random_below(60) - 30)};
+    psti_operand o = {.scale =
+                          ldexpf(1.0f / (operand == PSTI_OPERAND_A16 ? 32512.0f : 127.0f), (int)random_below(60) - 30)};
     float *f32 = guard_take(padded * sizeof(float));
     memset(f32, 0, padded * sizeof(float));
     uint16_t *bf16 = guard_take(padded * sizeof(uint16_t));
@@ -27,8 +29,9 @@ static psti_operand random_operand(int encoding, uint32_t n) {
         high[i] = (int8_t)((int)random_below(255) - 127);
         low[i] = (int8_t)((int)random_below(256) - 128);
     }
-    o.code = encoding == PSTI_F32 ? (void *)f32 : encoding == PSTI_BF16 ? (void *)bf16 : (void *)high;
-    o.low = encoding == PSTI_W8A16 ? low : NULL;
+    o.code = operand == PSTI_OPERAND_F32 ? (void *)f32 : operand == PSTI_OPERAND_BF16 ? (void *)bf16 : (void *)high;
+    o.low = operand == PSTI_OPERAND_A16 ? low : NULL;
+    o.room = psti_encodings[encoding].grouped ? guard_take(psti_operand_room(n)) : NULL;
     return o;
 }
 
@@ -37,16 +40,19 @@ static uint32_t random_inputs(void) {
     return 1 + random_below(random_below(8) ? 300 : 1200);
 }
 
+/* Of many, most are some of the first again: drawing each anew was a quarter of the harness's time. */
 static float *random_floats(size_t n, int least_exponent) {
+    const uint32_t fresh = 8192;
     float *v = guard_take(n * sizeof *v);
     for (size_t i = 0; i < n; i++)
-        v[i] = psti_flush(random_value(), least_exponent);
+        v[i] = i < fresh ? psti_flush(random_value(), least_exponent) : v[random_below(fresh)];
     return v;
 }
 
 void product_make(product *p, const row *r, uint32_t units, uint32_t inputs, uint32_t gates) {
     *p = (product){.shape = psti_shape_of(units, inputs, gates)};
     p->vectors = psti_shape_vectors(&p->shape);
+    p->shape.group = PSTI_LEAST_GROUP << random_below(4);
     size_t lanes = (size_t)PSTI_LANES * p->vectors, bytes = psti_tiles_bytes(&p->shape, r->encoding);
     float *w = random_floats((size_t)gates * units * inputs, -60);
     unsigned char *tiles = guard_take(bytes);
@@ -65,7 +71,7 @@ void product_make(product *p, const row *r, uint32_t units, uint32_t inputs, uin
                          .c_before = random_floats(round_up(units, PSTI_BLOCK), -80)};
     p->scalar = p->adapted = a;
     unsigned char *adapted = guard_copy(tiles, bytes);
-    if (psti_encoding_scaled(r->encoding))
+    if (psti_encodings[r->encoding].bits == 8)
         r->adapt(adapted, bytes);
     p->adapted.tiles = adapted;
 }
@@ -82,12 +88,23 @@ static void outputs(psti_layer_args *a, uint32_t units, int which) {
     a->out.a16_low = which & 16 ? guard_take(n) : NULL;
 }
 
+/* Gates kept, or not. */
+static void keep_gates(product *p) {
+    size_t lanes = (size_t)PSTI_LANES * p->vectors;
+    if (p->shape.gates != PSTI_GATES || random_below(2))
+        return;
+    p->scalar.gates = guard_take(lanes * sizeof(float));
+    p->adapted.gates = guard_take(lanes * sizeof(float));
+}
+
 void product_outputs(product *p, int lstm) {
     int which = (int)random_below(31) + 1;
     if (!lstm)
         which |= 1;
     outputs(&p->scalar, p->shape.units, which);
     outputs(&p->adapted, p->shape.units, which);
+    if (lstm)
+        keep_gates(p);
 }
 
 /* What is stored is 0 or above the bound, and never a negative zero. */
@@ -109,6 +126,8 @@ const char *product_compare(const product *p, int lstm) {
         return "a value below 2^-80 was kept";
     if (lstm && differ(p->scalar.c, p->adapted.c, n * sizeof(float)))
         return "c differs";
+    if (differ(p->scalar.gates, p->adapted.gates, (size_t)PSTI_LANES * p->vectors * sizeof(float)))
+        return "the gates differ";
     if (differ(s->value, o->value, n * sizeof(float)) || differ(s->f32, o->f32, n * sizeof(float)))
         return "an fp32 output differs";
     if (differ(s->bf16, o->bf16, n * sizeof(uint16_t)))
@@ -201,6 +220,8 @@ const char *check_settle(const row *r, int flush) {
     float *expect = guard_take(lanes * sizeof *expect), *found = guard_take(lanes * sizeof *found);
     psti_partial *partial = guard_take(2 * sizeof *partial);
     psti_settle_fn *kernel = (psti_settle_fn *)r->function, *scalar = (psti_settle_fn *)r->scalar;
+    if (random_below(4) == 0) /* of no bias */
+        p.scalar.bracket = p.adapted.bracket = NULL;
     for (uint32_t b = 0; b < p.shape.wide + p.shape.narrow; b++) {
         psti_settle_args whole = product_settle(&p.scalar, expect, b, &partial[0]);
         scalar(&whole);
@@ -216,4 +237,39 @@ const char *check_settle(const row *r, int flush) {
             flush_restore(was);
     }
     return memcmp(expect, found, lanes * sizeof *expect) ? "the bracket differs" : NULL;
+}
+
+/* A layer's rest, with and without gates to mend: blocks in two calls, c in place of what it was. */
+const char *check_mend(const row *r, int flush) {
+    psti_shape shape = psti_shape_of(1 + random_below(100), 4, PSTI_GATES);
+    size_t lanes = (size_t)PSTI_LANES * psti_shape_vectors(&shape), units = round_up(shape.units, PSTI_BLOCK);
+    float *bracket = random_floats(lanes, -80), *c = random_floats(units, -80);
+    psti_mend_args a = {.shape = &shape,
+                        .rho = random_below(8) ? 2 * (float)psti_random_uniform(&harness_random) - 1 : 0,
+                        .rest = random_floats(lanes, -80),
+                        .rest_before = random_floats(lanes, -80),
+                        .last = shape.wide + (shape.narrow != 0)};
+    if (random_below(3)) {
+        a.gates = random_floats(lanes, -80);
+        a.c_before = random_floats(units, -80);
+    }
+    psti_mend_args scalar = a, kernel = a;
+    scalar.bracket = guard_copy(bracket, lanes * sizeof(float));
+    kernel.bracket = guard_copy(bracket, lanes * sizeof(float));
+    scalar.c = guard_copy(c, units * sizeof(float));
+    kernel.c = guard_copy(c, units * sizeof(float));
+    ((psti_mend_fn *)r->scalar)(&scalar);
+    unsigned was = flush ? flush_on() : 0;
+    kernel.last = random_below(a.last + 1);
+    ((psti_mend_fn *)r->function)(&kernel);
+    kernel.first = kernel.last;
+    kernel.last = a.last;
+    ((psti_mend_fn *)r->function)(&kernel);
+    if (flush)
+        flush_restore(was);
+    if (differ(scalar.bracket, kernel.bracket, lanes * sizeof(float)) || below_bound(kernel.bracket, lanes))
+        return "the bracket differs, or a value below 2^-80 was kept";
+    if (differ(scalar.c, kernel.c, units * sizeof(float)))
+        return "c differs";
+    return !a.gates && differ(c, kernel.c, units * sizeof(float)) ? "c was touched" : NULL;
 }

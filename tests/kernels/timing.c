@@ -42,12 +42,16 @@ static double time_read_of(const void *bytes, size_t n) {
     return took[7];
 }
 
+static double weight_bytes(const row *r) {
+    return psti_encodings[r->encoding].bits / 8.0;
+}
+
 /* A product of about 256 KB (beyond L1), and one of a single block whose operand is its own output: the chain. */
 static void time_layer(const row *r, uint32_t gates) {
     psti_lstm_fn *kernel = (psti_lstm_fn *)r->function;
     product p;
     uint32_t inputs = 256;
-    uint32_t units = (uint32_t)(262144 / psti_encoding_bytes(r->encoding) / inputs / gates);
+    uint32_t units = (uint32_t)(262144 / weight_bytes(r) / inputs / gates);
     product_make(&p, r, units, inputs, gates);
     product_outputs(&p, gates == PSTI_GATES);
     size_t bytes = psti_tiles_bytes(&p.shape, r->encoding);
@@ -64,14 +68,15 @@ static void time_layer(const row *r, uint32_t gates) {
     memset(code, 0, 4 * PSTI_RUN);
     memset(low, 0, PSTI_RUN);
     p.adapted.x.code = code;
-    p.adapted.x.low = r->encoding == PSTI_W8A16 ? low : NULL;
+    int operand = psti_encodings[r->encoding].operand;
+    p.adapted.x.low = operand == PSTI_OPERAND_A16 ? low : NULL;
     out->a16_multiplier = 32512;
     out->a8_multiplier = 127;
-    out->f32 = r->encoding == PSTI_F32 ? code : NULL;
-    out->bf16 = r->encoding == PSTI_BF16 ? code : NULL;
-    out->a8 = r->encoding == PSTI_W8A8 ? code : NULL;
-    out->a16_high = r->encoding == PSTI_W8A16 ? code : NULL;
-    out->a16_low = r->encoding == PSTI_W8A16 ? low : NULL;
+    out->f32 = operand == PSTI_OPERAND_F32 ? code : NULL;
+    out->bf16 = operand == PSTI_OPERAND_BF16 ? code : NULL;
+    out->a8 = operand == PSTI_OPERAND_A8 ? code : NULL;
+    out->a16_high = operand == PSTI_OPERAND_A16 ? code : NULL;
+    out->a16_low = operand == PSTI_OPERAND_A16 ? low : NULL;
     MEDIAN_NS(1000, kernel(&p.adapted));
     printf("  %-32s chain %7.1f ns   %6.1f GB/s of %6.1f read\n", r->name, took[7], (double)bytes / large,
            (double)bytes / read);
@@ -90,7 +95,7 @@ void time_linear(const row *r) {
 void time_ahead(const row *r) {
     psti_ahead_fn *kernel = (psti_ahead_fn *)r->function;
     product p;
-    product_make(&p, r, (uint32_t)(131072 / psti_encoding_bytes(r->encoding) / 256), 256, PSTI_GATES);
+    product_make(&p, r, (uint32_t)(131072 / weight_bytes(r) / 256), 256, PSTI_GATES);
     size_t bytes = psti_tiles_bytes(&p.shape, r->encoding) / 2;
     psti_layer_args *a = &p.adapted;
     a->ahead = (psti_ahead){.to = 128, .blocks = p.shape.wide};
@@ -105,7 +110,7 @@ void time_ahead(const row *r) {
 void time_settle(const row *r) {
     psti_settle_fn *kernel = (psti_settle_fn *)r->function;
     product p;
-    product_make(&p, r, (uint32_t)(65536 / psti_encoding_bytes(r->encoding) / 256), 256, PSTI_GATES);
+    product_make(&p, r, (uint32_t)(65536 / weight_bytes(r) / 256), 256, PSTI_GATES);
     size_t bytes = psti_tiles_bytes(&p.shape, r->encoding);
     float *bracket = guard_take((size_t)PSTI_LANES * p.vectors * sizeof *bracket);
     psti_partial *partial = guard_take(sizeof *partial);
@@ -131,6 +136,21 @@ static float *values(void) {
     for (int i = 0; i < 256; i++)
         v[i] = (float)psti_random_normal(&harness_random);
     return v;
+}
+
+void time_mend(const row *r) {
+    psti_shape shape = psti_shape_of(256, 4, PSTI_GATES);
+    psti_mend_args a = {.shape = &shape, .rho = 0.5f, .last = shape.wide};
+    float *all = guard_take(sizeof(float) * 6 * 1024);
+    memset(all, 0, sizeof(float) * 6 * 1024);
+    a.rest = all;
+    a.rest_before = all + 1024;
+    a.gates = all + 2048;
+    a.bracket = all + 3072;
+    a.c_before = all + 4096;
+    a.c = all + 5120;
+    MEDIAN_NS(100, ((psti_mend_fn *)r->function)(&a));
+    print_each(r, took[7]);
 }
 
 void time_adapt(const row *r) {

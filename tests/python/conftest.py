@@ -27,9 +27,9 @@ class Penstock:
         )
         return done.stdout + done.stderr
 
-    def compile(self, checkpoint, form, calibrate=None, name="model"):
+    def compile(self, checkpoint, form, calibrate=None, name="model", options=()):
         program = self.folder / f"{name}.{form}.pstk"
-        more = ("--calibrate", calibrate) if calibrate else ()
+        more = (*(("--calibrate", calibrate) if calibrate else ()), *options)
         self.command("compile", checkpoint, "-o", program, "--format", form, *more)
         return program
 

@@ -7,7 +7,8 @@ rounding of fp32 sums, and now and then a value that falls to the other side of 
 bf16   weights and vectors to bf16, nearest even
 w8a16  weights to 127ths of the largest of their row; vectors to 32,512ths of a scale: of h 1 or its layer's 2^k from
        calibration, of others the least 2^e that is not below the largest |v| of the step
-w8a8   the same with 127ths of the scale, but for the Linear, which is as in w8a16
+w8a8   the same with 127ths of the scale (of h one of its own, no power of two), but for the Linear, which is as in
+       w8a16
 f32    nothing is rounded
 """
 
@@ -78,19 +79,21 @@ def _lstm(layer, v, encoding, below, own):
 
 
 def simulate(chain, x, encoding, h_scales=None):
-    """As chains.forward, with the roundings of a format. h_scales: one a layer, of which the LSTMs' count."""
+    """As chains.forward, with the roundings of a format. h_scales: one a layer, of which the LSTMs' count: of h in 16
+    bits and in 8."""
     of_linear = "w8a16" if encoding == "w8a8" else encoding
     batch = x if x.ndim == 3 else x[None]
     below = None
     with torch.no_grad():
         v = torch.from_numpy(batch.astype(np.float64)).transpose(0, 1)
         for index, layer in enumerate(chain):
-            own = h_scales[index] if h_scales else 1.0
+            own = h_scales[index] if h_scales else (1.0, 1.0)
+            digits = 1 if encoding == "w8a8" else 0
             if layer.kind == "lstm":
-                v = _lstm(layer, v, encoding, below, own)
+                v = _lstm(layer, v, encoding, below and below[digits], own[digits])
             elif layer.kind == "linear":
                 weight = _weights(layer.tensors["weight"], of_linear)
-                v = _vector(v, of_linear, below) @ weight.T + _bias(layer, "bias")
+                v = _vector(v, of_linear, below and below[0]) @ weight.T + _bias(layer, "bias")
             elif layer.kind == "activation":
                 v = activate(layer, v)
             else:

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include "engine/engine.h"
 #include "support/expect.h"
 #include "support/model.h"
+#include "unit/engine/rests.h"
 
 enum { STEPS = 1000 };
 /* On several cores: with too few CPUs every exchange in a step may wait for time slices. After so many seconds only the
@@ -118,6 +120,11 @@ static pst_model *model_of(int which) {
 }
 enum { MODELS = 2 };
 
+/* One of each encoding, then those with rests, which mend c here. */
+static const char *const formats[] = {"f32",  "bf16", "w8a16", "w8a8", "w4r", "w8r", "ih=w3r,hh=w4a8,linear=w2a8",
+                                      "w6a16"};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
 /* Up to how many cores: the model with many exchanges in a step only in two formats, for the sake of busy machines. */
 static uint32_t most_cores(int which, int format) {
     return which && format != PSTI_BF16 && format != PSTI_W8A16 ? 1 : MANY;
@@ -195,6 +202,7 @@ static void open_engine(subject *s) {
 static subject subject_of(const pst_model *m, const char *format, uint32_t cores) {
     subject s = {.program = model_program(m, format), .cores = cores};
     pst_info info;
+    rests_set(s.program, 0.5f, UINT_MAX);
     PST_INIT(info);
     OK(pst_program_get_info(s.program, &info));
     s.inputs = info.inputs;
@@ -272,11 +280,11 @@ static int refuse(const subject *s) {
 
 static void each(void (*test)(const subject *s, const char *name)) {
     for (int which = 0; which < MODELS; which++)
-        for (int f = 0; f < MODEL_FORMATS; f++)
+        for (int f = 0; f < FORMATS; f++)
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++) {
                 char name[64];
-                subject s = subject_watched(which, model_formats[f], cores);
-                snprintf(name, sizeof name, "model %d, %s, %u cores", which, model_formats[f], cores);
+                subject s = subject_watched(which, formats[f], cores);
+                snprintf(name, sizeof name, "model %d, %s, %u cores", which, formats[f], cores);
                 test(&s, name);
                 subject_free(&s);
             }
@@ -434,9 +442,9 @@ static void test_no_system_call(void **unused) {
     assert_true(seen != MAP_FAILED);
     unsigned also = clock_call();
     for (int which = 0; which < MODELS; which++)
-        for (int f = 0; f < MODEL_FORMATS; f++)
+        for (int f = 0; f < FORMATS; f++)
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++)
-                no_system_call(which, model_formats[f], cores, also);
+                no_system_call(which, formats[f], cores, also);
 }
 
 /* ---- page faults --------------------------------------------------------------------------------------------------
@@ -519,9 +527,9 @@ static void test_first_step(void **unused) {
         skip();
     int bad = 0;
     for (int which = 0; which < MODELS; which++)
-        for (int f = 0; f < MODEL_FORMATS; f++)
+        for (int f = 0; f < FORMATS; f++)
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++) {
-                int status = first_calls_of(which, model_formats[f], cores);
+                int status = first_calls_of(which, formats[f], cores);
                 assert_true(status == CALM || status == CALLED);
                 bad += status != CALM;
             }

@@ -173,6 +173,32 @@ enum { MODEL_FUNCTIONS = sizeof model_functions / sizeof *model_functions };
 static const char *const model_formats[] = {"f32", "bf16", "w8a16", "w8a8"};
 enum { MODEL_FORMATS = sizeof model_formats / sizeof *model_formats };
 
+/* Those, and the formats of fewer bits and with rests, alone and mixed: by roles, and with another one for layer 0. */
+typedef struct {
+    const char *format, *layers;
+} model_held;
+static const model_held model_every[] = {
+    {"f32", NULL},
+    {"bf16", NULL},
+    {"w8a16", NULL},
+    {"w8a8", NULL},
+    {"w4r", NULL},
+    {"w2r", NULL},
+    {"w8r", NULL},
+    {"ih=w6r,hh=w16a16,linear=w4a16", NULL},
+    {"ih=w3r,hh=w4a8,linear=w2a8", NULL},
+    {"w6a16", "0=w3a8"},
+    {"ih=w4a16,hh=w6a16,linear=w3a8", "0=ih=w4a8,hh=w2a8,linear=w6a16"},
+    {"ih=w2a8,hh=bf16,linear=f32", "0=w4r"},
+    {"bf16", "0=ih=w8r,hh=w3a8,linear=w8a8"},
+};
+enum { MODEL_EVERY = sizeof model_every / sizeof *model_every };
+/* Whether a test that goes through many models takes number f of these with model `seed`: the first four always, of the
+ * others every third. */
+static inline int model_takes(int f, uint64_t seed) {
+    return f < MODEL_FORMATS || ((uint64_t)f + seed) % 3 == 0;
+}
+
 static inline model_part model_activation(model_noise *noise) {
     model_part part = MODEL_ACTIVATION(model_functions[model_choose(noise, MODEL_FUNCTIONS)]);
     int settable = strcmp(part.function, "leaky_relu") == 0 || strcmp(part.function, "elu") == 0 ||
@@ -222,15 +248,20 @@ static inline pst_model *model_random(uint64_t seed, uint32_t widest) {
 }
 
 /* A program without a certificate. */
-static inline pst_program *model_program(const pst_model *m, const char *format) {
+static inline pst_program *model_program_held(const pst_model *m, const model_held *held) {
     pst_compile_options o;
     pst_program *p = NULL;
     PST_INIT(o);
-    o.format = format;
+    o.format = held->format;
+    o.layer_formats = held->layers;
     o.flags = PST_COMPILE_UNCERTIFIED;
     if (pst_compile(m, &o, &p))
         model_die("pst_compile");
     return p;
+}
+
+static inline pst_program *model_program(const pst_model *m, const char *format) {
+    return model_program_held(m, &(model_held){format, NULL});
 }
 
 static inline pst_engine *model_engine(const pst_program *p, const char *level) {
@@ -248,6 +279,17 @@ static inline pst_stream *model_stream(pst_engine *e) {
     if (pst_stream_open(e, NULL, &s))
         model_die("pst_stream_open");
     return s;
+}
+
+/* Whether what W_ih leaves is added off the path, in any layer. */
+static inline int model_has_rest(const pst_program *p) {
+    pst_matrix_info matrix;
+    PST_INIT(matrix);
+    for (uint32_t layer = 0; pst_program_get_matrix(p, layer, 0, &matrix) != PST_E_ARGUMENT || layer < 64; layer++)
+        for (uint32_t i = 0; pst_program_get_matrix(p, layer, i, &matrix) == PST_OK; i++)
+            if (strcmp(matrix.name, "W_ih rest") == 0)
+                return 1;
+    return 0;
 }
 
 #endif

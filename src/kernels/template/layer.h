@@ -20,7 +20,18 @@
 static inline vf NAME(gate)(const sums_context *context, const psti_layer_args *a, uint32_t vector, vf value) {
     vf bracket = vf_load(a->bracket + (size_t)PSTI_LANES * vector);
     const float *scale = a->scale ? a->scale + (size_t)PSTI_LANES * vector : NULL;
-    return vf_flush(sums_close(context, value, scale, bracket), PSTI_LEAST_VALUE);
+    vf gate = vf_flush(sums_close(context, value, scale, bracket), PSTI_LEAST_VALUE);
+    if (a->gates)
+        vf_store(a->gates + (size_t)PSTI_LANES * vector, gate);
+    return gate;
+}
+
+/* Where a block begins, and not a byte count more than that takes: settle and ahead are called once a block. */
+static inline const unsigned char *NAME(block)(const unsigned char *tiles, const psti_shape *s, uint32_t block) {
+    size_t bytes = psti_block_bytes(s, ENCODING_NUMBER, 0);
+    if (block < s->wide)
+        return tiles + block * bytes;
+    return tiles + s->wide * bytes + (block - s->wide) * psti_block_bytes(s, ENCODING_NUMBER, 1);
 }
 
 /* The gates of a wide block, whose cell is then to be run. */
@@ -92,14 +103,12 @@ void NAME(linear)(const psti_layer_args *a) {
 
 void NAME(ahead)(const psti_layer_args *a, uint32_t block) {
     const psti_shape *s = a->shape;
-    size_t wide_bytes = psti_block_bytes(s, ENCODING_NUMBER, 0), narrow_bytes = psti_block_bytes(s, ENCODING_NUMBER, 1);
+    const unsigned char *tiles = NAME(block)(a->tiles, s, block);
     psti_partial *begun = psti_ahead_partial(a, block);
-    if (block >= s->wide)
-        sums_ahead(&a->x, a->tiles + s->wide * wide_bytes + (block - s->wide) * narrow_bytes, s, 1, &a->ahead, begun);
-    else if (s->gates == 1)
-        sums_ahead(&a->x, a->tiles + block * wide_bytes, s, 1, &a->ahead, begun);
+    if (block < s->wide && s->gates == PSTI_GATES)
+        sums_ahead(&a->x, tiles, s, PSTI_GATES, &a->ahead, begun);
     else
-        sums_ahead(&a->x, a->tiles + block * wide_bytes, s, PSTI_GATES, &a->ahead, begun);
+        sums_ahead(&a->x, tiles, s, 1, &a->ahead, begun);
 }
 
 static inline void NAME(settle_block)(const psti_settle_args *a, const unsigned char *tiles, uint32_t vector,
@@ -121,18 +130,16 @@ static inline void NAME(settle_block)(const psti_settle_args *a, const unsigned 
         size_t lane = (size_t)PSTI_LANES * (vector + v);
         const float *scale = a->scale ? a->scale + lane : NULL;
         vf_store(a->bracket + lane,
-                 vf_flush(sums_close(&context, value[v], scale, vf_load(a->bias + lane)), PSTI_LEAST_VALUE));
+                 vf_flush(sums_close(&context, value[v], scale, a->bias ? vf_load(a->bias + lane) : vf_all(0.0f)),
+                          PSTI_LEAST_VALUE));
     }
 }
 
 void NAME(settle)(const psti_settle_args *a) {
     const psti_shape *s = a->shape;
-    size_t wide_bytes = psti_block_bytes(s, ENCODING_NUMBER, 0), narrow_bytes = psti_block_bytes(s, ENCODING_NUMBER, 1);
-    if (a->block < s->wide) {
-        NAME(settle_block)(a, a->tiles + a->block * wide_bytes, PSTI_GATES * a->block, PSTI_GATES);
-    } else {
-        uint32_t n = a->block - s->wide;
-        NAME(settle_block)
-        (a, a->tiles + s->wide * wide_bytes + n * narrow_bytes, PSTI_GATES * s->wide + n, 1);
-    }
+    const unsigned char *tiles = NAME(block)(a->tiles, s, a->block);
+    if (a->block < s->wide)
+        NAME(settle_block)(a, tiles, PSTI_GATES * a->block, PSTI_GATES);
+    else
+        NAME(settle_block)(a, tiles, PSTI_GATES * s->wide + (a->block - s->wide), 1);
 }

@@ -82,6 +82,7 @@ static inline void psti_sink_store(const psti_sink *out, uint32_t at, vf v) {
  * cycles that an out-of-order core can't look across (it runs out of vector registers), so the stages of block b are
  * woven into the product of block b + 1. */
 #define PSTI_CELL_STAGES 8
+#define PSTI_CELL_C 4 /* the stage that stores c */
 
 typedef struct {
     vf gate[PSTI_GATES], c;

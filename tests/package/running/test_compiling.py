@@ -1,5 +1,6 @@
 """Compiling: formats, certificates, tolerances, progress, and how it is stopped."""
 
+import dataclasses
 import functools
 import io
 import math
@@ -8,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -20,7 +22,7 @@ import penstock
 @pytest.mark.parametrize("form", FORMATS)
 def test_certificate_is_the_distance_to_the_reference(form):
     x = noise(30, seed=4)
-    compiled = model().compile(form, x, progress=False, certificate_steps=30)
+    compiled = model().compile(form, x, held_back=noise(10), progress=False, certificate_steps=30)
     error = compiled.error
     assert error is not None and error.from_caller and (error.steps, error.sequences) == (30, 1)
     expect = model().reference(x)
@@ -36,7 +38,7 @@ def test_certificate_is_the_distance_to_the_reference(form):
 
 def test_several_sequences():
     x = np.stack([noise(10), noise(10, seed=2)])
-    error = model().compile("w8a8", x, progress=False).error
+    error = model().compile("w8a8", x, held_back=x, progress=False).error
     assert error is not None and (error.sequences, error.steps) == (2, 10)
 
 
@@ -53,12 +55,29 @@ def test_without_a_certificate():
     assert compiled.info.hash == program().info.hash
 
 
+def known(matrix):
+    """A matrix without its errors, which are nan where nothing was proved."""
+    return dataclasses.replace(matrix, error=0, error_share=0)
+
+
+def saved(compiled):
+    """The bytes of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled.save(f"{folder}/m.pstk")
+        with open(f"{folder}/m.pstk", "rb") as file:
+            return file.read()
+
+
 def test_saved_and_opened(tmp_path):
     compiled = model().compile("w8a16", noise(20), progress=False)
     compiled.save(tmp_path / "m.pstk")
     for source in (tmp_path / "m.pstk", (tmp_path / "m.pstk").read_bytes()):
         again = penstock.Program.open(source)
-        assert again.info == compiled.info and again.error == compiled.error
+        assert again.info == compiled.info
+        assert again.error is not None and compiled.error is not None
+        assert again.error.rms == compiled.error.rms and again.error.over == compiled.error.over == "calibration"
+        assert [known(m) for m in again.matrices] == [known(m) for m in compiled.matrices]
+        assert not again.frontier
         assert again.layers == compiled.layers and again.inputs == 7 and again.outputs == 3
     assert compiled.layers[0].kind == "lstm" and not compiled.layers[0].tensors
     assert "w8a16" in repr(compiled)
@@ -70,6 +89,115 @@ def test_tolerance():
     with pytest.raises(penstock.ToleranceError):
         model().compile("w8a8", tolerance_abs=1e-9, progress=False, certificate_steps=5)
     model().compile("f32", tolerance=1e-3, tolerance_abs=np.float64(1e-3), progress=False, certificate_steps=5)
+
+
+def test_certificates():
+    compiled = model().compile("w8a8", noise(40), held_back=noise(20, seed=2), progress=False)
+    found = compiled.certificates
+    assert found[0].over == "calibration" and found[0].rms == compiled.error.rms and found[0].steps == 40
+    assert [(c.over, c.steps, c.from_caller) for c in found[1:]] == [("held-back", 20, True)]
+    assert found[0].constant_rms > found[0].rms and found[0].constant_max_abs > found[0].max_abs
+    assert found[0].drift > 0
+    assert model().compile("f32", certify=False, progress=False).certificates == []
+    assert [c.over for c in model().compile("f32", certificate_steps=9, progress=False).certificates] == ["noise"]
+
+
+def test_the_last_fifth_is_held_back():
+    sequences = np.stack([noise(10, seed=s) for s in range(10)])
+    for x, own, held in ((noise(200), (1, 160), (1, 40)), (sequences, (8, 10), (2, 10)), (noise(99), (1, 99), None)):
+        found = [(c.sequences, c.steps) for c in model().compile("w8a8", x, progress=False).certificates]
+        assert found == [own, held] if held else [own]
+
+
+def test_either_certificate_must_hold():
+    x = noise(120)
+    good = model().compile("w4a8", x, held_back=100 * x, progress=False)
+    own, held = good.certificates
+    assert held.max_abs > own.max_abs
+    with pytest.raises(penstock.ToleranceError, match="over held-back"):
+        model().compile("w4a8", x, held_back=100 * x, tolerance_abs=(own.max_abs + held.max_abs) / 2, progress=False)
+
+
+def test_proof():
+    compiled = model().compile("w4r", noise(120), prove=True, progress=False)
+    overs = {c.over for c in compiled.certificates}
+    assert {"calibration", "held-back", "long run", "step change", "after reset"} <= overs
+    assert {"saturated", "spikes", "zero", "alternating", "tiny"} <= overs
+    errors = {(m.layer, m.name): m.error for m in compiled.matrices}
+    assert errors[0, "W_ih"] > errors[0, "W_hh"] > 0
+    shares = [m.error_share for m in compiled.matrices if not math.isnan(m.error_share)]
+    assert math.isclose(sum(shares), 1)
+    again = penstock.Program.open(saved(compiled))
+    assert [c.over for c in again.certificates] == [c.over for c in compiled.certificates]
+    assert [repr(m) for m in again.matrices] == [repr(m) for m in compiled.matrices]
+    plain = model().compile("w4r", noise(120), progress=False)
+    assert plain.info.hash == compiled.info.hash and all(math.isnan(m.error) for m in plain.matrices)
+
+
+def test_nearest():
+    x = noise(200)
+    calibrated, nearest = (model().compile("w4a8", x, nearest=n, progress=False) for n in (False, True))
+    assert calibrated.info.hash != nearest.info.hash
+    assert calibrated.error.rms < nearest.error.rms
+
+
+def test_auto():
+    x = noise(200)
+    for cores in (None, 1):
+        compiled = model().compile("auto", x, tolerance=0.05, cores=cores, progress=False)
+        rows = compiled.frontier
+        assert [r.holds for r in rows] == [False] * (len(rows) - 1) + [True]
+        assert [r.chosen for r in rows] == [r.holds for r in rows]
+        assert all(r.predicted_us > 0 and r.format for r in rows)
+        kept = rows[-1]
+        assert kept.relative_rms == max(c.relative_rms for c in compiled.certificates[:2]) <= 0.05
+        assert not penstock.Program.open(saved(compiled)).frontier
+        again = model().compile(kept.format, x, format_layer=kept.format_layer, progress=False)
+        assert again.info.hash == compiled.info.hash
+    with pytest.raises(penstock.ToleranceError, match="no format tried holds .* 1e-09; the best reached"):
+        model().compile("auto", x, tolerance=1e-9, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "names", "encodings"),
+    [
+        ("f32", ["W_ih", "W_hh"], ["f32", "f32"]),
+        ("w4a8", ["W_ih", "W_hh"], ["w4a8", "w8a16"]),
+        ("w4r", ["W_ih", "W_hh", "W_ih rest"], ["w4a8", "w8a16", "w8a8"]),
+        ("ih=w2a8,hh=w16a16,linear=f32", ["W_ih", "W_hh", "W_hh rest"], ["w2a8", "w8a16", "w8a16"]),
+    ],
+)
+def test_matrices(form, names, encodings):
+    compiled = model().compile(form, certificate_steps=9, progress=False)
+    assert compiled.format == form
+    found = compiled.matrices
+    assert {m.layer for m in found} == {0, 1, 2}
+    for layer in (0, 1):
+        assert [m.name for m in found if m.layer == layer] == names
+        assert [m.encoding for m in found if m.layer == layer] == encodings
+    assert all(m.bytes > m.padding_bytes >= 0 for m in found)
+    assert all((m.group > 0) == (m.encoding in ("w4a8", "w2a8")) for m in found)
+    assert found[-1].layer == 2 and found[-1].name == "W_ih"
+    assert compiled.frontier == []
+
+
+def test_formats_of_layers():
+    def encodings(given):
+        found = model().compile("w4a8", format_layer=given, certify=False, progress=False).matrices
+        return [m.encoding for m in found]
+
+    mixed = ["w8a16", "bf16", "w4a8", "w8a16", "f32"]
+    assert encodings({0: "ih=w8a16,hh=bf16", np.int64(2): "f32"}) == mixed
+    assert encodings("0=ih=w8a16,hh=bf16;2=f32") == mixed
+    assert encodings({}) == encodings(None) == ["w4a8", "w8a16", "w4a8", "w8a16", "w8a16"]
+
+
+def test_format_of_a_layer_is_the_c_programs(penstock_program, tmp_path):
+    model().save(tmp_path / "m.safetensors")
+    options = ("--format", "w4a8", "--format-layer", "0=w8r", "--format-layer", "2=f32", "--group", "64")
+    penstock_program("compile", tmp_path / "m.safetensors", "-o", tmp_path / "m.pstk", *options)
+    ours = model().compile("w4a8", format_layer={0: "w8r", 2: "f32"}, group=64, progress=False)
+    assert penstock.Program.open(tmp_path / "m.pstk").info.hash == ours.info.hash
 
 
 @pytest.mark.parametrize(
@@ -90,6 +218,36 @@ def test_tolerance():
         ({"seed": -1}, penstock.ArgumentError, "seed: "),
         ({"seed": 2**64}, penstock.ArgumentError, "seed: "),
         ({"certificate_steps": 1.5}, penstock.ArgumentError, "certificate_steps: "),
+        ({"format": "ih=w4r,mid=f32"}, penstock.ArgumentError, 'format: expected roles as ih=.*, found "mid=f32"'),
+        ({"format": "auto"}, penstock.ArgumentError, 'format: "auto" needs a tolerance'),
+        ({"format": "auto", "tolerance": 1.0, "format_layer": {0: "f32"}}, penstock.ArgumentError, '"auto" chooses'),
+        ({"prove": True, "certify": False}, penstock.ArgumentError, "nothing can be proved without a certificate"),
+        ({"calibrate": noise(3), "held_back": noise(0)}, penstock.ShapeError, "held_back: "),
+        (
+            {"calibrate": noise(3), "held_back": np.full((3, 7), np.inf, np.float32)},
+            penstock.NonFiniteError,
+            "held_back: sequence 0",
+        ),
+        (
+            {"format_layer": 3},
+            penstock.ArgumentError,
+            "format_layer: expected a dict of formats by layer, .* found int",
+        ),
+        ({"format_layer": {0: 3}}, penstock.ArgumentError, "format_layer: layer 0: expected a format, .* found 3"),
+        ({"format_layer": {0: "f32;1=f32"}}, penstock.ArgumentError, "format_layer: layer 0: expected a format"),
+        ({"format_layer": {"0": "f32"}}, penstock.ArgumentError, "format_layer: layer: expected a whole number"),
+        ({"format_layer": {3: "f32"}}, penstock.ArgumentError, "the model has layers 0 to 2, found 3"),
+        ({"format_layer": {0: "w9"}}, penstock.ArgumentError, 'expected one of f32, .*found "w9"'),
+        ({"format_layer": ""}, penstock.ArgumentError, 'expected LAYER=FORMAT, as 0=w8a16, found ""'),
+        ({"format_layer": "0=f32\0"}, penstock.ArgumentError, "format_layer: "),
+        ({"group": 48}, penstock.ArgumentError, "group: expected a power of two from 32 to .*, found 48"),
+        ({"group": 16}, penstock.ArgumentError, "group: expected a power of two from 32 to .*, found 16"),
+        ({"group": 0}, penstock.ArgumentError, "group: expected a whole number from 1"),
+        ({"held_back": noise(3)}, penstock.ArgumentError, "held_back: there is no calibration"),
+        ({"calibrate": noise(3), "held_back": noise(3, 6)}, penstock.ShapeError, r"held_back: expected shape \[T, 7\]"),
+        ({"calibrate": noise(3), "held_back": noise(3).astype(int)}, penstock.ArgumentError, "held_back: expected fl"),
+        ({"cores": 2}, penstock.ArgumentError, "cores: is for format \"auto\".*format is 'bf16'"),
+        ({"cores": 0, "format": "auto", "tolerance": 1.0}, penstock.ArgumentError, "cores: expected a whole number"),
         ({"level": "mmx"}, penstock.ArgumentError, "mmx"),
     ],
 )
@@ -111,15 +269,21 @@ def test_progress_is_told():
 
     model().compile("w8a8", noise(200), progress=progress)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1] == (1.0, "done") and {"calibration", "packing", "reference"} <= {stage for _, stage in told}
+    assert told[-1] == (1.0, "done") and {"calibration", "rounding", "reference"} <= {stage for _, stage in told}
     assert threads == {threading.get_ident()}
 
 
-@pytest.mark.parametrize("at", ["calibration", "packing", "reference", "done"])
+@pytest.mark.parametrize("at", ["calibration", "rounding", "reference", "certificate", "done"])
 def test_progress_cancels(at):
     with pytest.raises(penstock.CancelledError, match=at):
         model().compile("w8a8", noise(50), progress=lambda done, stage: stage != at)
     assert model().compile(progress=lambda done, stage: None).error  # only False cancels
+
+
+@pytest.mark.parametrize("at", ["timing formats", "errors of layers", "certifying formats"])
+def test_progress_cancels_a_search(at):
+    with pytest.raises(penstock.CancelledError, match=at):
+        model().compile("auto", tolerance=0.5, progress=lambda done, stage: stage != at)
 
 
 def test_what_progress_raises_is_raised():
@@ -127,7 +291,7 @@ def test_what_progress_raises_is_raised():
         pass
 
     def progress(done, stage):
-        if done > 0.2:
+        if done > 0.35:
             raise Mine(stage)
 
     with pytest.raises(Mine, match="reference"):

@@ -331,12 +331,12 @@ static void test_refused(void **unused) {
     PST_INIT(o);
     FAILS(PST_E_ARGUMENT, pst_compile(NULL, &o, &p));
     FAILS(PST_E_ARGUMENT, pst_compile(m, &o, NULL));
-    o.format = "w4a8";
+    o.format = "w5a8";
     FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
-    SAYS("w4a8");
+    SAYS("w5a8");
     SAYS("f32, bf16, w8a16, w8a8");
     PST_INIT(o);
-    o.flags = 2;
+    o.flags = 8;
     FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
     PST_INIT(o);
     o.calibration = x;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "format/format.h"
+#include "format/recipe.h"
 #include "program/layout.h"
 #include "support/expect.h"
 
@@ -34,8 +34,8 @@ static pst_program *program_of(const char *format, const char *readout) {
 
 static void test_only_the_record_differs(void **unused) {
     (void)unused;
-    for (size_t f = 0; f < psti_format_count; f++) {
-        pst_program *all = program_of(psti_formats[f].name, "all"), *last = program_of(psti_formats[f].name, "last");
+    for (size_t f = 0; psti_format_name(f); f++) {
+        pst_program *all = program_of(psti_format_name(f), "all"), *last = program_of(psti_format_name(f), "last");
         pst_info of_all, of_last;
         PST_INIT(of_all);
         PST_INIT(of_last);

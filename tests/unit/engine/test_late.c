@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <unistd.h>
 
+#include "rests.h"
 #include "soak.h"
 
 enum { WIDTH = 24, STEPS = 40, STATE = 8192 };
@@ -48,9 +49,9 @@ static void until_caught_up(pst_stream *s) {
     OK(status);
 }
 
-static void late_at(const char *format, uint32_t cores, int caller, uint32_t held, int settled) {
+static void late_at(const model_held *format, int rests, uint32_t cores, int caller, uint32_t held, uint32_t settled) {
     pst_model *m = model_make(WIDTH, parts, 3, 4, 1.5);
-    pst_program *p = model_program(m, format);
+    pst_program *p = rests ? rests_program(m, format, 0.5f, 3) : model_program_held(m, format);
     float *x = model_normals(3, STEPS * WIDTH), expect[WIDTH], y[WIDTH], untouched[WIDTH];
     pst_engine *one = engine_of(p, 1, PST_CALLER_CORE, 0), *e = engine_of(p, cores, caller, 2000);
     pst_stream *right = model_stream(one), *s = model_stream(e), *other = model_stream(e),
@@ -78,7 +79,8 @@ static void late_at(const char *format, uint32_t cores, int caller, uint32_t hel
         }
         step(s, x, t, y);
         if (memcmp(y, expect, sizeof y) != 0)
-            fail_msg("%s on %u cores, caller %d, core %u held: step %d differs", format, cores, caller, held, t);
+            fail_msg("%s on %u cores, caller %d, core %u held: step %d differs", format->format, cores, caller, held,
+                     t);
         if (settled) {
             OK(pst_settle(s, 0, NULL));
             OK(pst_settle(right, 0, NULL));
@@ -95,13 +97,24 @@ static void late_at(const char *format, uint32_t cores, int caller, uint32_t hel
     free(x);
 }
 
+static void all_late_at(const model_held *format, int rests, uint32_t f) {
+    late_at(format, rests, 2, PST_CALLER_CORE, 1, f % 2);
+    late_at(format, rests, 3, PST_CALLER_CORE, 1 + f % 2, (f + 1) % 2);
+    late_at(format, rests, 2, PST_CALLER_APART, f % 2, f % 2);
+}
+
 static void test_late(void **unused) {
     (void)unused;
-    for (int f = 0; f < MODEL_FORMATS; f++) {
-        late_at(model_formats[f], 2, PST_CALLER_CORE, 1, f % 2);
-        late_at(model_formats[f], 3, PST_CALLER_CORE, 1 + (uint32_t)f % 2, (f + 1) % 2);
-        late_at(model_formats[f], 2, PST_CALLER_APART, (uint32_t)f % 2, f % 2);
-    }
+    for (uint32_t f = 0; f < MODEL_FORMATS; f++)
+        all_late_at(&model_every[f], 0, f);
+}
+
+/* With rests that settle adds and mends c by: a core that has gone on, and mended, goes back to what it had mended
+ * before; one that has not goes on from there. */
+static void test_late_with_rests(void **unused) {
+    (void)unused;
+    for (uint32_t f = 0; f < RESTS; f++)
+        all_late_at(&rests_every[f], 1, f);
 }
 
 /* A core that falls silent again before it has gone back: late again, not waited for. */
@@ -219,6 +232,7 @@ static void test_close_while_late(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_with_rests),
         cmocka_unit_test(test_late_twice),
         cmocka_unit_test(test_late_with_nothing_to_give),
         cmocka_unit_test(test_close_while_late),

@@ -38,30 +38,34 @@ static size_t most_stored(const psti_vector *v) {
 }
 
 static void slot_is_apart(const psti_core *core) {
-    static const size_t weight[PSTI_ENCODINGS] = {4, 2, 1, 1};
+    static const size_t code[PSTI_OPERANDS] = {4, 2, 1, 1};
     const pst_engine *e = core->engine;
     stretches s = {.count = 0};
     for (uint32_t i = 0; i <= e->count; i++) {
         const psti_vector *v = &core->vectors[i];
+        int is_h = i && core->layers[i - 1].kind == PSTI_KIND_lstm;
+        int of_rest = i < e->count && core->layers[i].matrix[PSTI_MATRIX_INPUT_REST].shape.gates != 0;
         size_t padded = round_up(v->width, PSTI_RUN);
         padded = padded > most_stored(v) ? padded : most_stored(v);
+        assert_int_equal(v->kept, is_h || of_rest); /* what a settle reads is kept for two steps */
         for (int time = 0; time < 2; time++) {
-            int again = time && v->exponent_scale != PSTI_NOWHERE; /* only h is kept for two steps */
-            for (int k = 0; k < PSTI_ENCODINGS; k++)
+            int again = time && !v->kept;
+            for (int k = 0; k < PSTI_OPERANDS; k++)
                 if (again)
                     assert_int_equal(v->code[0][k], v->code[1][k]);
                 else if (v->code[time][k] != PSTI_NOWHERE)
-                    add(&s, v->code[time][k], padded * weight[k]);
-            assert_int_equal(v->low[time] != PSTI_NOWHERE, v->code[time][PSTI_W8A16] != PSTI_NOWHERE);
+                    add(&s, v->code[time][k], padded * code[k]);
+            assert_int_equal(v->low[time] != PSTI_NOWHERE, v->code[time][PSTI_OPERAND_A16] != PSTI_NOWHERE);
             if (v->low[time] != PSTI_NOWHERE && !again)
                 add(&s, v->low[time], padded);
+            assert_int_equal(v->exponent_scale[time] == PSTI_NOWHERE, is_h);
+            if (again)
+                assert_int_equal(v->exponent_scale[0], v->exponent_scale[1]);
+            else if (!is_h)
+                add(&s, v->exponent_scale[time], sizeof(float));
         }
         if (v->value != PSTI_NOWHERE)
             add(&s, v->value, most_stored(v) * sizeof(float));
-        if (v->exponent_scale != PSTI_NOWHERE)
-            add(&s, v->exponent_scale, sizeof(float));
-        else
-            assert_true(v->static_scale == 1);
     }
     for (uint32_t i = 0; i < e->count; i++) {
         const psti_placed *layer = &core->layers[i];
@@ -69,7 +73,12 @@ static void slot_is_apart(const psti_core *core) {
             continue;
         for (int time = 0; time < 2; time++)
             add(&s, layer->c[time], round_up(layer->units, PSTI_LANES) * sizeof(float));
-        add(&s, layer->bracket, psti_shape_vectors(&layer->matrix[PSTI_MATRIX_RECURRENT].shape) * 64);
+        size_t lanes = psti_shape_vectors(&layer->matrix[PSTI_MATRIX_RECURRENT].shape) * 64;
+        add(&s, layer->bracket, lanes);
+        for (int time = 0; layer->matrix[PSTI_MATRIX_INPUT_REST].tiles && time < 2; time++) {
+            add(&s, layer->gates[time], lanes);
+            add(&s, layer->rest[time], lanes);
+        }
     }
     add(&s, core->partial, sizeof(psti_partial));
     for (size_t i = 0; i < s.count; i++)
@@ -85,7 +94,7 @@ static void weights_are_apart(const psti_core *core) {
         const psti_placed *layer = &core->layers[i];
         for (int m = 0; m < PSTI_MATRICES; m++) {
             const psti_placed_matrix *matrix = &layer->matrix[m];
-            stretches *half = m == PSTI_MATRIX_RECURRENT ? &settle : &critical;
+            stretches *half = m == PSTI_MATRIX_INPUT ? &critical : &settle;
             if (!matrix->tiles)
                 continue;
             add(half, (size_t)(matrix->tiles - pages), psti_tiles_bytes(&matrix->shape, matrix->encoding));
@@ -110,8 +119,8 @@ static void test_random(void **unused) {
     (void)unused;
     for (uint64_t seed = 0; seed < 60; seed++) {
         pst_model *m = model_random(seed, 120);
-        for (int f = 0; f < MODEL_FORMATS; f++) {
-            pst_program *p = model_program(m, model_formats[f]);
+        for (int f = 0; f < MODEL_EVERY; f++) {
+            pst_program *p = model_program_held(m, &model_every[f]);
             pst_engine *e = model_engine(p, NULL);
             slot_is_apart(e->caller);
             weights_are_apart(e->caller);
@@ -125,6 +134,10 @@ static void test_random(void **unused) {
 /* ---- which forms --------------------------------------------------------------------------------------------------
  */
 
+static int has(const psti_vector *v, int operand) {
+    return v->code[0][operand] != PSTI_NOWHERE;
+}
+
 /* h in the codes of its two readers, and as a value only where one is read: w8a8's Linear takes 16-bit activations. */
 static void test_forms(void **unused) {
     (void)unused;
@@ -133,14 +146,28 @@ static void test_forms(void **unused) {
     pst_program *p = model_program(m, "w8a8");
     pst_engine *e = model_engine(p, NULL);
     const psti_vector *v = e->caller->vectors;
-    assert_true(v[0].code[0][PSTI_W8A8] != PSTI_NOWHERE && v[0].code[0][PSTI_W8A16] == PSTI_NOWHERE);
-    assert_true(v[1].code[0][PSTI_W8A8] != PSTI_NOWHERE && v[1].code[0][PSTI_W8A16] == PSTI_NOWHERE);
-    assert_true(v[2].code[0][PSTI_W8A8] != PSTI_NOWHERE && v[2].code[0][PSTI_W8A16] != PSTI_NOWHERE);
+    assert_true(has(&v[0], PSTI_OPERAND_A8) && !has(&v[0], PSTI_OPERAND_A16));
+    assert_true(has(&v[1], PSTI_OPERAND_A8) && !has(&v[1], PSTI_OPERAND_A16));
+    assert_true(has(&v[2], PSTI_OPERAND_A8) && has(&v[2], PSTI_OPERAND_A16));
     for (int i = 0; i < 3; i++)
         assert_true(v[i].value == PSTI_NOWHERE);
     assert_true(v[3].value != PSTI_NOWHERE && v[4].value != PSTI_NOWHERE);
-    for (int k = 0; k < PSTI_ENCODINGS; k++)
-        assert_true(v[3].code[0][k] == PSTI_NOWHERE && v[4].code[0][k] == PSTI_NOWHERE);
+    for (int k = 0; k < PSTI_OPERANDS; k++)
+        assert_true(!has(&v[3], k) && !has(&v[4], k));
+    pst_engine_close(e);
+    pst_program_free(p);
+    /* W_ih reads 8 bits, W_hh 16; encodings of one operand share its code; h's scale is of the operand */
+    p = model_program_held(m, &(model_held){"ih=w4r,hh=w6a16,linear=w2a8", NULL});
+    p->layers[0].h_scale = 0.5f;
+    p->layers[0].h_scale_8 = 0.375f;
+    e = model_engine(p, NULL);
+    v = e->caller->vectors;
+    assert_true(has(&v[0], PSTI_OPERAND_A8) && !has(&v[0], PSTI_OPERAND_A16));
+    assert_true(has(&v[1], PSTI_OPERAND_A8) && has(&v[1], PSTI_OPERAND_A16));
+    assert_true(has(&v[2], PSTI_OPERAND_A8) && has(&v[2], PSTI_OPERAND_A16));
+    assert_true(v[1].static_scale[PSTI_OPERAND_A16] == 0.5f && v[1].static_scale[PSTI_OPERAND_A8] == 0.375f);
+    assert_true(e->caller->layers[0].h_limit == 0.5f); /* W_hh's own */
+    assert_true(v[0].kept && v[1].kept && v[2].kept && !v[3].kept);
     pst_engine_close(e);
     pst_program_free(p);
     pst_model_free(m);
@@ -166,8 +193,10 @@ static pst_engine *engine_on(const pst_program *p, uint32_t cores, const uint32_
 /* Every weight, scale and bias of the program stands on exactly one core, in the place of its unit. */
 static void all_weights_are_there(const pst_engine *e, const pst_program *p) {
     for (uint32_t i = 0; i < p->count; i++)
-        for (uint32_t k = 0; k < p->layers[i].matrices; k++) {
+        for (uint32_t k = 0; k < PSTI_MATRICES; k++) {
             const psti_matrix *from = &p->layers[i].matrix[k];
+            if (!psti_program_has(&p->layers[i], k))
+                continue;
             uint32_t rows = from->shape.gates * from->shape.units, found = 0;
             for (uint32_t m = 0; m < e->cores; m++) {
                 const psti_placed *layer = &e->core[m]->layers[i];
@@ -219,8 +248,8 @@ static void test_several_cores(void **unused) {
     (void)unused;
     for (uint64_t seed = 0; seed < 16; seed++) {
         pst_model *m = model_random(seed, 120);
-        for (int f = 0; f < MODEL_FORMATS; f++) {
-            pst_program *p = model_program(m, model_formats[f]);
+        for (int f = 0; f < MODEL_EVERY; f++) {
+            pst_program *p = model_program_held(m, &model_every[f]);
             uint32_t cores = 2 + (uint32_t)(seed + (uint64_t)f) % 4;
             pst_engine *e = engine_on(p, cores, NULL, seed % 2 ? PST_CALLER_APART : PST_CALLER_CORE, 0);
             pst_stream *s = model_stream(e); /* all cores are done with opening */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "rests.h"
 #include "soak.h"
 
 enum { INPUTS = 20, OUTPUTS = 5, STREAMS = 4, STATE = 8192, ENGINES = 3, INPUT_ROWS = 256 };
@@ -174,6 +175,7 @@ static void soak(const char *format, uint32_t cores, int caller, uint64_t steps,
     static const model_part parts[] = {MODEL_LSTM_STATE(36), MODEL_LSTM(28), MODEL_LINEAR(OUTPUTS)};
     pst_model *m = model_make(INPUTS, parts, 3, seed, 1.5);
     pst_program *p = model_program(m, format);
+    rests_set(p, 0.5f, 1); /* layer 0 mends c, of layer 1 only the bracket has a share of the rest */
     float *x = model_normals(seed, INPUT_ROWS * INPUTS);
     drive d = {.one = engine_of(p, 1, PST_CALLER_CORE, 0), .many = engine_of(p, cores, caller, 3000), .x = x};
     uint64_t most = most_steps;
@@ -217,10 +219,13 @@ static void test_soak(void **unused) {
         int caller;
     } engines[ENGINES] = {{2, PST_CALLER_CORE}, {3, PST_CALLER_CORE}, {2, PST_CALLER_APART}};
     double begin = now_s();
-    for (int i = 0; i < MODEL_FORMATS * ENGINES; i++)
-        soak(model_formats[i % MODEL_FORMATS], engines[i % ENGINES].cores, engines[i % ENGINES].caller,
-             most_steps == UINT64_MAX ? UINT64_MAX : most_steps / (MODEL_FORMATS * ENGINES),
-             begin + seconds * (i + 1) / (MODEL_FORMATS * ENGINES));
+    static const char *const formats[] = {"f32", "bf16", "w8a16", "w8a8", "w4r"};
+    enum { FORMATS = sizeof formats / sizeof *formats };
+    _Static_assert(FORMATS % ENGINES, "every format meets every engine");
+    for (int i = 0; i < FORMATS * ENGINES; i++)
+        soak(formats[i % FORMATS], engines[i % ENGINES].cores, engines[i % ENGINES].caller,
+             most_steps == UINT64_MAX ? UINT64_MAX : most_steps / (FORMATS * ENGINES),
+             begin + seconds * (i + 1) / (FORMATS * ENGINES));
 }
 
 int main(void) {

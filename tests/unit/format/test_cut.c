@@ -24,8 +24,10 @@ typedef struct {
     float *scale, *bias;
 } matrix;
 
+/* Groups of multipliers of another size for every other number of inputs. */
 static matrix matrix_of(uint32_t units, uint32_t inputs, uint32_t gates, int encoding) {
     matrix m = {.shape = psti_shape_of(units, inputs, gates)};
+    m.shape.group = 32u << inputs % 3;
     m.bytes = psti_tiles_bytes(&m.shape, encoding);
     m.lanes = (size_t)PSTI_LANES * psti_shape_vectors(&m.shape);
     m.tiles = malloc(m.bytes + GUARD);

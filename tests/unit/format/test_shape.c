@@ -94,22 +94,98 @@ static void test_rows(void **unused) {
         }
 }
 
+/* The table anew: bits, words of 4 bytes and the inputs that they hold, groups. */
+static const struct {
+    const char *name;
+    int bits, operand, largest, odd;
+    uint32_t inputs, words, chunk; /* chunk: 0 without multipliers */
+} all[PSTI_ENCODINGS] = {
+    {"f32", 32, PSTI_OPERAND_F32, 0, 0, 1, 1, 0},    {"bf16", 16, PSTI_OPERAND_BF16, 0, 0, 2, 1, 0},
+    {"w8a16", 8, PSTI_OPERAND_A16, 127, 0, 4, 1, 0}, {"w8a8", 8, PSTI_OPERAND_A8, 127, 0, 4, 1, 0},
+    {"w4a16", 4, PSTI_OPERAND_A16, 7, 0, 8, 1, 32},  {"w4a8", 4, PSTI_OPERAND_A8, 7, 0, 8, 1, 32},
+    {"w6a16", 6, PSTI_OPERAND_A16, 31, 0, 16, 3, 0}, {"w3a8", 3, PSTI_OPERAND_A8, 7, 1, 32, 3, 32},
+    {"w2a8", 2, PSTI_OPERAND_A8, 3, 1, 16, 1, 64},
+};
+
+static uint32_t ceil_of(uint32_t n, uint32_t unit) {
+    return (n + unit - 1) / unit;
+}
+
+static void bytes_of(int encoding, const psti_shape *s, uint32_t group) {
+    uint32_t words =
+        ceil_of(all[encoding].bits < 8 ? s->inputs : s->padded_inputs, all[encoding].inputs) * all[encoding].words;
+    if (all[encoding].chunk > group)
+        group = all[encoding].chunk;
+    uint32_t groups = all[encoding].chunk ? ceil_of(s->inputs, group) : 0;
+    size_t wide = 64 * ceil_of(groups * s->gates * 16, 64) + (size_t)words * s->gates * 64;
+    size_t narrow = 64 * ceil_of(groups * 16, 64) + (size_t)words * 64, rows = (size_t)s->gates * s->units;
+    assert_int_equal(psti_lane_words(s, encoding), words);
+    assert_int_equal(psti_shape_groups(s, encoding), groups);
+    if (groups)
+        assert_int_equal(psti_shape_group(s, encoding), group);
+    assert_int_equal(psti_block_bytes(s, encoding, 0), wide);
+    assert_int_equal(psti_block_bytes(s, encoding, 1), narrow);
+    assert_int_equal(psti_tiles_bytes(s, encoding), s->wide * wide + s->narrow * narrow);
+    size_t used = (rows * s->inputs * (size_t)all[encoding].bits + 7) / 8 + rows * groups;
+    assert_int_equal(psti_used_bytes(s, encoding), used);
+    assert_true(used <= psti_tiles_bytes(s, encoding));
+}
+
 static void test_bytes(void **unused) {
     (void)unused;
-    static const size_t weight[PSTI_ENCODINGS] = {4, 2, 1, 1};
     for (int encoding = 0; encoding < PSTI_ENCODINGS; encoding++)
         for (uint32_t units = 1; units < 100; units += 3)
             for (uint32_t inputs = 1; inputs < 200; inputs += 7)
-                for (uint32_t gates = 1; gates <= PSTI_GATES; gates += PSTI_GATES - 1) {
-                    psti_shape s = psti_shape_of(units, inputs, gates);
-                    size_t rows = gates * s.padded_units;
-                    assert_int_equal(psti_encoding_bytes(encoding), weight[encoding]);
-                    assert_int_equal(psti_encoding_scaled(encoding), encoding >= PSTI_W8A16);
-                    assert_int_equal(psti_tiles_bytes(&s, encoding), rows * s.padded_inputs * weight[encoding]);
-                    assert_int_equal(psti_tiles_bytes(&s, encoding), s.wide * psti_block_bytes(&s, encoding, 0) +
-                                                                         s.narrow * psti_block_bytes(&s, encoding, 1));
-                    assert_int_equal(psti_tiles_bytes(&s, encoding) % 64, 0);
-                }
+                for (uint32_t gates = 1; gates <= PSTI_GATES; gates += PSTI_GATES - 1)
+                    for (uint32_t group = 32; group <= 128; group *= 2) {
+                        psti_shape s = psti_shape_of(units, inputs, gates);
+                        assert_int_equal(s.group, 32);
+                        s.group = group;
+                        bytes_of(encoding, &s, group);
+                    }
+}
+
+static void test_encodings(void **unused) {
+    (void)unused;
+    for (int i = 0; i < PSTI_ENCODINGS; i++) {
+        const psti_encoding *e = &psti_encodings[i];
+        assert_string_equal(e->name, all[i].name);
+        assert_int_equal(psti_encoding_find(all[i].name), i);
+        assert_int_equal(e->bits, all[i].bits);
+        assert_int_equal(e->operand, all[i].operand);
+        assert_int_equal(e->largest, all[i].largest);
+        assert_int_equal(e->odd, all[i].odd);
+        assert_int_equal(e->grouped, all[i].chunk != 0);
+        assert_int_equal(psti_encoding_scaled(i), i >= PSTI_W8A16);
+        assert_int_equal(psti_encoding_few(i), i >= PSTI_W4A16);
+    }
+    assert_int_equal(psti_encoding_find("W8A8"), -1);
+    assert_int_equal(psti_encoding_find(""), -1);
+    assert_int_equal(psti_encoding_find("w4r"), -1);
+    static const size_t bytes[PSTI_OPERANDS] = {4, 2, 1, 1};
+    for (int k = 0; k < PSTI_OPERANDS; k++)
+        assert_int_equal(psti_operand_bytes(k), bytes[k]);
+}
+
+/* What a kernel sums stays in its integers whatever the values: of a chunk 16 bits before its multiplier, of all inputs
+ * 32 bits. Largest: digits of 128, codes and multipliers at their limits; of odd codes the unsigned 2 u. */
+static void test_sums_fit(void **unused) {
+    (void)unused;
+    for (int i = 0; i < PSTI_ENCODINGS; i++) {
+        if (!all[i].chunk)
+            continue;
+        int64_t in_chunk = (int64_t)all[i].largest * 128 * all[i].chunk;
+        assert_true(in_chunk <= 32768);
+        for (uint32_t inputs = 1; inputs <= PSTI_MAX_INPUTS; inputs += inputs < 5000 ? 1 : 97) {
+            psti_shape s = psti_shape_of(1, inputs, 1);
+            int most = psti_largest_multiplier(&s, i);
+            int64_t sum = (int64_t)all[i].largest * 128 * inputs;
+            assert_true(most >= 1 && most <= 127 && sum * most <= INT32_MAX);
+            assert_true(most == 127 || sum * (most + 1) > INT32_MAX); /* and no smaller than must be */
+        }
+        psti_shape s = psti_shape_of(1, PSTI_MAX_INPUTS, 1);
+        assert_true(psti_largest_multiplier(&s, i) >= 16);
+    }
 }
 
 /* Hidden sizes that are a multiple of 4 but not of 16: at most 4 % of the weight bytes are padding. Stacks of two
@@ -133,28 +209,11 @@ static void test_padding(void **unused) {
         }
 }
 
-static void test_formats(void **unused) {
-    (void)unused;
-    static const char *const names[] = {"f32", "bf16", "w8a16", "w8a8"};
-    assert_int_equal(psti_format_count, 4);
-    for (int i = 0; i < 4; i++) {
-        const psti_format *f = psti_format_find(names[i]);
-        assert_non_null(f);
-        assert_string_equal(f->name, names[i]);
-        assert_string_equal(psti_encoding_names[i], names[i]);
-        assert_int_equal(f->input, i);
-        assert_int_equal(f->recurrent, i);
-        assert_int_equal(f->linear, i == PSTI_W8A8 ? PSTI_W8A16 : i); /* the Linear takes 16-bit activations */
-    }
-    assert_null(psti_format_find("W8A8"));
-    assert_null(psti_format_find(""));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_borders), cmocka_unit_test(test_borders_of_all), cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_bytes),          cmocka_unit_test(test_padding),
-        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_borders),   cmocka_unit_test(test_borders_of_all), cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_bytes),          cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_encodings), cmocka_unit_test(test_sums_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

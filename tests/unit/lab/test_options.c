@@ -28,7 +28,7 @@ static void the_default(void **unused) {
     (void)unused;
     assert_int_equal(o.models.count, 4);
     assert_string_equal(o.models.item[3], "med_deep");
-    assert_int_equal(o.formats.count, 3);
+    assert_int_equal(o.formats.count, 5);
     assert_string_equal(o.formats.item[0], "bf16");
     assert_int_equal(o.cores.count, 2);
     assert_string_equal(o.cores.item[0], "1");

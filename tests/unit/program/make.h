@@ -101,16 +101,18 @@ static pst_model *make_model(const make_layer *layers, size_t count, uint32_t in
     return m;
 }
 
-/* As pst_compile does it, without the certificate. */
+/* As pst_compile does it, without the certificate. `format` may be a recipe. */
 static pst_status make_try(const pst_model *m, const char *format, float h_scale, pst_program **out) {
     pst_program *p;
-    pst_status status = psti_program_new(m->count, &p);
+    psti_packing packing = {.h_scale = h_scale, .h_scale_8 = h_scale};
+    pst_status status = psti_recipe_parse(format, "format", &packing.recipe);
+    if (!status)
+        status = psti_program_new(m->count, &p);
     if (status)
         return status;
     snprintf(p->format, sizeof p->format, "%s", format);
     for (uint32_t i = 0; i < m->count && !status; i++)
-        status = psti_program_kinds[m->layers[i].kind]->build(&p->arena, &m->layers[i], psti_format_find(format),
-                                                              h_scale, &p->layers[i]);
+        status = psti_program_kinds[m->layers[i].kind]->build(&p->arena, &m->layers[i], &packing, &p->layers[i]);
     if (!status)
         status = psti_program_finish(p);
     if (status) {
@@ -119,6 +121,14 @@ static pst_status make_try(const pst_model *m, const char *format, float h_scale
     }
     *out = p;
     return PST_OK;
+}
+
+/* What the layers of a format are held as. */
+static inline psti_recipe make_recipe(const char *format) {
+    psti_recipe recipe;
+    if (psti_recipe_parse(format, "format", &recipe))
+        abort();
+    return recipe;
 }
 
 static inline pst_program *make_program(const char *format) {

@@ -1,0 +1,429 @@
+/* "auto": the fastest format on this host that holds a tolerance. Three things are found by measuring: how long a step
+ * takes in each format, how large the error of each layer's W_ih is in each, all else in f32, and whether a choice for
+ * all layers, which these two promise, holds. Errors of single matrices add up as squares, nearly; so the choices that
+ * are the fastest for what they promise are found layer by layer, and only those are certified, the fastest first. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "compile/compile.h"
+#include "engine/idle.h"
+
+#define TIMED_STEPS 300
+#define SPACING_NS 20000u /* of timed steps, at least: a settle and some rest */
+#define ERROR_STEPS 256
+#define MOST_CHOICES 256 /* kept after each layer */
+#define MOST_TRIES 8
+#define HOPEFUL 1.5 /* an error predicted to be so much above the tolerance is not tried */
+
+/* What is chosen among. Whatever leaves a rest takes as long as without; what takes as long and errs more is left out
+ * by the search itself. */
+static const char *const candidates[] = {"bf16", "w8r", "w8a16", "w8a8", "w6r", "w4a16", "w4r", "w3r", "w2r"};
+enum { CANDIDATES = sizeof candidates / sizeof *candidates };
+
+typedef struct {
+    const pst_model *m;
+    const psti_calibration *c;
+    const psti_trial *first, *held_back;
+    const pst_compile_options *o;
+    const psti_stage *stage;
+    psti_recipe recipe[CANDIDATES];
+    double us[CANDIDATES]; /* a step of the whole model in each */
+    double *error;         /* [layers][CANDIDATES]: squared rms */
+    double *same;          /* [layers]: squared error of the matrix that is no choice, W_hh or a Linear's */
+    double other;          /* of all of them */
+    uint32_t *lstm, lstms; /* the layers that are chosen for */
+    psti_arena arena;
+} search;
+
+/* ---- time ---------------------------------------------------------------------------------------------------------
+ */
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of single steps, spaced and settled, on as many cores as asked for. */
+static pst_status time_program(const search *s, const pst_program *p, double *us) {
+    pst_engine_options options;
+    PST_INIT(options);
+    options.level = s->o->level;
+    options.cores = s->o->cores;
+    pst_engine *e = NULL;
+    pst_stream *stream = NULL;
+    psti_arena arena = {0};
+    double *took = psti_arena_take(&arena, TIMED_STEPS, sizeof *took);
+    float *y = psti_arena_take(&arena, s->m->outputs, sizeof *y);
+    pst_status status = took && y ? pst_engine_open(p, &options, &e) : PST_E_MEMORY;
+    if (!status)
+        status = pst_stream_open(e, NULL, &stream);
+    const psti_data *d = &s->first->data;
+    for (size_t i = 0; i < TIMED_STEPS && !status; i++) {
+        const float *x = d->x + i % d->steps * s->m->inputs;
+        uint64_t begin = psti_now();
+        status = pst_step(stream, x, s->m->inputs, y, s->m->outputs);
+        uint64_t end = psti_now();
+        took[i] = 1e-3 * (double)(end - begin);
+        if (!status)
+            status = pst_settle(stream, 0, NULL);
+        while (psti_now() < begin + SPACING_NS + 2 * (end - begin))
+            ;
+    }
+    if (!status) {
+        qsort(took, TIMED_STEPS, sizeof *took, ascending);
+        *us = took[TIMED_STEPS / 2];
+    }
+    pst_stream_close(stream);
+    pst_engine_close(e);
+    psti_arena_free(&arena);
+    return status;
+}
+
+static void fill(psti_recipe *recipes, uint32_t count, const psti_recipe *one) {
+    for (uint32_t i = 0; i < count; i++)
+        recipes[i] = *one;
+}
+
+/* Rounding does not matter to time. */
+static pst_status time_candidates(search *s, psti_recipe *recipes) {
+    pst_status status = PST_OK;
+    for (int k = 0; k < CANDIDATES && !status; k++) {
+        pst_program *p = NULL;
+        psti_plan plan = {.recipes = recipes, .format = candidates[k]};
+        fill(recipes, s->m->count, &s->recipe[k]);
+        status = psti_report(s->stage, 0.2 * k / CANDIDATES, "timing formats");
+        if (!status)
+            status = psti_build(s->m, &plan, &(psti_stage){0}, &p);
+        if (!status)
+            status = time_program(s, p, &s->us[k]);
+        pst_program_free(p);
+    }
+    return status;
+}
+
+/* ---- errors -------------------------------------------------------------------------------------------------------
+ */
+
+static pst_status error_of(const search *s, const psti_plan *plan, const psti_trial *t, uint32_t layer, int role,
+                           double *square) {
+    double rms;
+    pst_status status = psti_matrix_error(s->m, plan, t, s->o->level, layer, role, &rms);
+    if (!status)
+        *square = rms * rms;
+    return status;
+}
+
+static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial *t) {
+    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c};
+    pst_status status = PST_OK;
+    for (uint32_t l = 0; l < s->lstms && !status; l++)
+        for (int k = 0; k < CANDIDATES && !status; k++) {
+            recipes[s->lstm[l]] = s->recipe[k];
+            status = psti_report(s->stage, 0.2 + 0.4 * (l * CANDIDATES + (unsigned)k) / (s->lstms * CANDIDATES),
+                                 "errors of layers");
+            if (!status)
+                status = error_of(s, &plan, t, s->lstm[l], PSTI_ROLE_IH, &s->error[l * CANDIDATES + (unsigned)k]);
+        }
+    return status;
+}
+
+/* Of what every choice has the same. */
+static pst_status find_other(search *s, psti_recipe *recipes, const psti_trial *t) {
+    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c};
+    pst_status status = PST_OK;
+    for (uint32_t i = 0; i < s->m->count && !status; i++) {
+        int lstm = s->m->layers[i].kind == PSTI_KIND_lstm;
+        double square = 0;
+        if (lstm || s->m->layers[i].kind == PSTI_KIND_linear)
+            status = error_of(s, &plan, t, i, lstm ? PSTI_ROLE_HH : PSTI_ROLE_LINEAR, &square);
+        s->same[i] = square;
+        s->other += square;
+    }
+    return status;
+}
+
+/* ---- choices ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    double us, error; /* predicted: of the layers so far; squared */
+    unsigned char pick[PSTI_MAX_LAYERS];
+} choice;
+
+static int by_time(const void *a, const void *b) {
+    const choice *x = a, *y = b;
+    if (x->us != y->us)
+        return x->us < y->us ? -1 : 1;
+    return (x->error > y->error) - (x->error < y->error);
+}
+
+/* Leaves those that no other one beats in both, fastest first, at most MOST_CHOICES of them, evenly over the range. */
+static size_t thin(choice *all, size_t n) {
+    size_t kept = 0;
+    double least = INFINITY;
+    qsort(all, n, sizeof *all, by_time);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].error < least) {
+            least = all[i].error;
+            if (kept != i)
+                all[kept] = all[i];
+            kept++;
+        }
+    for (size_t i = 0; kept > MOST_CHOICES && i < MOST_CHOICES; i++)
+        all[i] = all[i * (kept - 1) / (MOST_CHOICES - 1)];
+    return kept < MOST_CHOICES ? kept : MOST_CHOICES;
+}
+
+static double weights_of(const psti_layer *layer) {
+    return (double)layer->inputs * layer->outputs;
+}
+
+/* A layer's part of a step's time is its part of the weights. */
+static pst_status choose(search *s, choice **out, size_t *count) {
+    choice *now = psti_arena_take(&s->arena, MOST_CHOICES, sizeof *now);
+    choice *next = psti_arena_take(&s->arena, (size_t)MOST_CHOICES * CANDIDATES, sizeof *next);
+    double all = 0;
+    if (!now || !next)
+        return PST_E_MEMORY;
+    for (uint32_t l = 0; l < s->lstms; l++)
+        all += weights_of(&s->m->layers[s->lstm[l]]);
+    *count = 1;
+    now[0].error = s->other;
+    for (uint32_t l = 0; l < s->lstms; l++) {
+        double share = weights_of(&s->m->layers[s->lstm[l]]) / all;
+        size_t n = 0;
+        for (size_t i = 0; i < *count; i++)
+            for (int k = 0; k < CANDIDATES; k++, n++) {
+                next[n] = now[i];
+                next[n].us += s->us[k] * share;
+                next[n].error += s->error[l * CANDIDATES + (unsigned)k];
+                next[n].pick[l] = (unsigned char)k;
+            }
+        *count = thin(next, n);
+        memcpy(now, next, *count * sizeof *now);
+    }
+    *out = now;
+    return PST_OK;
+}
+
+/* ---- trying them --------------------------------------------------------------------------------------------------
+ */
+
+#define FORMAT_TEXT 64
+#define LAYER_TEXT 40 /* of one layer */
+
+static const char *held_name(const psti_recipe *r, int role) {
+    return psti_held_name(role, r->of[role]);
+}
+
+/* The texts that compile to the same: the first layer's format, and those of layers that have another. */
+static void name_choice(const search *s, const choice *c, char *format, char *layers, size_t n) {
+    const psti_recipe *first = &s->recipe[c->pick[0]];
+    snprintf(format, FORMAT_TEXT, "ih=%s,hh=%s,linear=%s", held_name(first, PSTI_ROLE_IH),
+             held_name(first, PSTI_ROLE_HH), held_name(first, PSTI_ROLE_LINEAR));
+    layers[0] = 0;
+    for (uint32_t l = 1; l < s->lstms; l++) {
+        const psti_recipe *own = &s->recipe[c->pick[l]];
+        size_t used = strlen(layers);
+        if (c->pick[l] != c->pick[0])
+            snprintf(layers + used, n - used, "%s%u=ih=%s,hh=%s", used ? ";" : "", s->lstm[l],
+                     held_name(own, PSTI_ROLE_IH), held_name(own, PSTI_ROLE_HH));
+    }
+}
+
+static pst_status certify(const search *s, pst_program *p, pst_certificate *worse) {
+    pst_certificate held_back;
+    psti_stage none = {0};
+    pst_status status = psti_certify(p, s->first, s->o->level, &none, &p->certificate);
+    p->certified = !status;
+    *worse = p->certificate;
+    if (status || !s->held_back)
+        return status;
+    status = psti_certify(p, s->held_back, s->o->level, &none, &held_back);
+    if (!status)
+        status = psti_add_certificate(p, &held_back);
+    if (held_back.max_abs > worse->max_abs)
+        worse->max_abs = held_back.max_abs;
+    if (held_back.rms > worse->rms)
+        worse->rms = held_back.rms;
+    if (!(held_back.relative_rms <= worse->relative_rms))
+        worse->relative_rms = held_back.relative_rms;
+    return status;
+}
+
+static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes, pst_frontier *row, psti_arena *texts,
+                          pst_program **out) {
+    size_t room = (size_t)s->lstms * LAYER_TEXT;
+    char format[FORMAT_TEXT], *layers = psti_arena_take(texts, room, 1);
+    pst_certificate worse;
+    if (!layers)
+        return PST_E_MEMORY;
+    name_choice(s, c, format, layers, room);
+    psti_plan plan = {
+        .recipes = recipes, .format = format, .layer_formats = *layers ? layers : NULL, .calibration = s->c};
+    for (uint32_t i = 0; i < s->m->count; i++)
+        recipes[i] = s->recipe[c->pick[0]];
+    for (uint32_t l = 0; l < s->lstms; l++)
+        recipes[s->lstm[l]] = s->recipe[c->pick[l]];
+    pst_status status = psti_build(s->m, &plan, &(psti_stage){0}, out);
+    if (!status)
+        status = certify(s, *out, &worse);
+    if (status)
+        return status;
+    *row = (pst_frontier){.size = sizeof *row,
+                          .format = psti_arena_string(texts, format),
+                          .layer_formats = *layers ? layers : NULL,
+                          .predicted_us = c->us,
+                          .max_abs = worse.max_abs,
+                          .rms = worse.rms,
+                          .relative_rms = worse.relative_rms};
+    worse.over = "calibration or held-back input";
+    row->holds = psti_check_tolerance(&worse, s->o) == PST_OK;
+    return row->format ? PST_OK : PST_E_MEMORY;
+}
+
+/* Whether a choice promises so much less than the tolerance that it is worth a try. */
+static int hopeful(const search *s, const choice *c) {
+    double movement = 0;
+    const psti_trial *t = s->first;
+    if (s->o->tolerance_abs > 0) /* the largest of many errors is some 4 to 5 times their rms */
+        return sqrt(c->error) * 3 <= HOPEFUL * s->o->tolerance_abs;
+    size_t outputs = s->m->outputs, vectors = (size_t)(t->data.sequences * t->data.steps);
+    for (size_t o = 0; o < outputs; o++) {
+        double mean = 0, square = 0;
+        for (size_t v = 0; v < vectors; v++)
+            mean += t->y[v * outputs + o] / (double)vectors;
+        for (size_t v = 0; v < vectors; v++)
+            square += (t->y[v * outputs + o] - mean) * (t->y[v * outputs + o] - mean);
+        movement += square / (double)vectors / (double)outputs;
+    }
+    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * sqrt(movement);
+}
+
+static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
+    const pst_frontier *best = &rows[0];
+    for (uint32_t i = 1; i < n; i++)
+        if (s->o->tolerance_abs > 0 ? rows[i].max_abs < best->max_abs : rows[i].relative_rms < best->relative_rms)
+            best = &rows[i];
+    int absolute = s->o->tolerance_abs > 0;
+    return psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = absolute ? "max_abs" : "relative_rms"},
+                     "tolerance: no format tried holds %s error of %g; the best reached %g (%s%s%s, predicted %.3g us)",
+                     absolute ? "a largest absolute" : "a relative rms",
+                     absolute ? s->o->tolerance_abs : s->o->tolerance, absolute ? best->max_abs : best->relative_rms,
+                     best->format, best->layer_formats ? "; layers " : "",
+                     best->layer_formats ? best->layer_formats : "", best->predicted_us);
+}
+
+/* What was found of the matrices of a choice. */
+static void tell_errors(const search *s, const choice *c, pst_program *p) {
+    for (uint32_t i = 0; i < s->m->count; i++)
+        if (s->m->layers[i].kind == PSTI_KIND_linear)
+            p->layers[i].error[PSTI_MATRIX_INPUT] = sqrt(s->same[i]);
+    for (uint32_t l = 0; l < s->lstms; l++) {
+        double *error = p->layers[s->lstm[l]].error;
+        error[PSTI_MATRIX_INPUT] = sqrt(s->error[l * CANDIDATES + c->pick[l]]);
+        error[PSTI_MATRIX_RECURRENT] = sqrt(s->same[s->lstm[l]]);
+    }
+}
+
+/* The fastest that promise to hold; if none does, those that err least. */
+static pst_status try_all(search *s, const choice *all, size_t count, psti_recipe *recipes, pst_program **out) {
+    pst_frontier rows[MOST_TRIES];
+    uint32_t n = 0, chosen = MOST_TRIES;
+    pst_status status = PST_OK;
+    size_t first = 0;
+    while (first + 1 < count && !hopeful(s, &all[first]))
+        first++;
+    for (size_t i = first; i < count && n < MOST_TRIES && chosen == MOST_TRIES && !status; i++) {
+        pst_program *p = NULL;
+        /* what is left may be many steps of little change: the last try is what errs least */
+        size_t at = n + 1 == MOST_TRIES ? count - 1 : i;
+        status = psti_report(s->stage, 0.6 + 0.4 * n / MOST_TRIES, "certifying formats");
+        if (!status)
+            status = try_one(s, &all[at], recipes, &rows[n], &s->arena, &p);
+        if (!status && rows[n].holds) {
+            chosen = n;
+            *out = p;
+            tell_errors(s, &all[at], p);
+        } else {
+            pst_program_free(p);
+        }
+        n++;
+    }
+    if (status)
+        return status;
+    if (chosen == MOST_TRIES)
+        return fail_all(s, rows, n);
+    rows[chosen].chosen = 1;
+    pst_program *p = *out;
+    p->frontier = psti_arena_take(&p->arena, n, sizeof *p->frontier);
+    for (uint32_t i = 0; i < n && p->frontier; i++) {
+        p->frontier[i] = rows[i];
+        p->frontier[i].format = psti_arena_string(&p->arena, rows[i].format);
+        if (rows[i].layer_formats)
+            p->frontier[i].layer_formats = psti_arena_string(&p->arena, rows[i].layer_formats);
+    }
+    p->frontier_count = p->frontier ? n : 0;
+    return p->frontier ? PST_OK : PST_E_MEMORY;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------------------------
+ */
+
+static pst_status prepare(search *s) {
+    s->lstm = psti_arena_take(&s->arena, s->m->count, sizeof *s->lstm);
+    s->error = psti_arena_take(&s->arena, (size_t)s->m->count * CANDIDATES, sizeof *s->error);
+    s->same = psti_arena_take(&s->arena, s->m->count, sizeof *s->same);
+    if (!s->lstm || !s->error || !s->same)
+        return PST_E_MEMORY;
+    for (uint32_t i = 0; i < s->m->count; i++)
+        if (s->m->layers[i].kind == PSTI_KIND_lstm)
+            s->lstm[s->lstms++] = i;
+    if (!s->lstms)
+        return psti_fail(PST_E_UNSUPPORTED, (psti_where){.field = "format"},
+                         "format: \"auto\" chooses for the W_ih of lstm layers, and the model has none");
+    pst_status status = PST_OK;
+    for (int k = 0; k < CANDIDATES && !status; k++) {
+        status = psti_recipe_parse(candidates[k], "format", &s->recipe[k]);
+        if (s->o->group)
+            s->recipe[k].group = s->o->group;
+        /* off the path: held so well that it does not count */
+        if (!status)
+            s->recipe[k].of[PSTI_ROLE_HH] = (psti_held){PSTI_W8A16, PSTI_W8A16};
+    }
+    return status;
+}
+
+static pst_status run(search *s, psti_recipe *recipes, pst_program **out) {
+    psti_trial short_one = *s->first; /* its first steps */
+    choice *all;
+    size_t count;
+    if (short_one.data.steps > ERROR_STEPS) {
+        short_one.data.steps = ERROR_STEPS;
+        short_one.data.sequences = 1;
+    }
+    pst_status status = prepare(s);
+    if (!status)
+        status = time_candidates(s, recipes);
+    fill(recipes, s->m->count, &s->recipe[0]);
+    if (!status)
+        status = find_other(s, recipes, &short_one);
+    if (!status)
+        status = find_errors(s, recipes, &short_one);
+    if (!status)
+        status = choose(s, &all, &count);
+    return status ? status : try_all(s, all, count, recipes, out);
+}
+
+pst_status psti_search(const pst_model *m, const psti_calibration *c, const psti_trial *first,
+                       const psti_trial *held_back, const pst_compile_options *o, const psti_stage *stage,
+                       psti_recipe *recipes, pst_program **out) {
+    search s = {.m = m, .c = c, .first = first, .held_back = held_back, .o = o, .stage = stage};
+    pst_status status = run(&s, recipes, out);
+    psti_arena_free(&s.arena);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* w2a8 at level avx2_vnni. */
+#include <immintrin.h>
+
+#include "format/few.h"
+#include "kernels/kernels.h"
+#include "kernels/target.h"
+
+PSTI_TARGET("avx2,fma,avxvnni")
+
+#include "kernels/avx2/vector.h"
+#include "kernels/template/math.h"
+
+#define BUILD avx2_vnni
+#define ENCODING w2a8
+#define ENCODING_NUMBER PSTI_W2A8
+#define BITS 2
+#define DIGITS 1
+
+#include "kernels/avx2_vnni/few.h"
+
+#include "kernels/template/few.h"
+
+PSTI_TARGET_END
