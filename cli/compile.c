@@ -135,6 +135,8 @@ static int print_text(const arguments *a, const pst_info *info, const cli_calibr
            cli_grouped(info->inputs), cli_grouped(info->outputs), cli_grouped(info->parameters),
            cli_grouped(info->critical_bytes + info->settle_bytes));
     int result = cli_print_certificates(program, over);
+    if (result == CLI_OK)
+        result = cli_print_rounding(program);
     if (result != CLI_OK || !(a->prove || cli_format_is_auto(a->format)))
         return result;
     printf("\n");

@@ -47,7 +47,8 @@ class MatrixInfo:
     rest". bytes: weights, multipliers and row scales; padding_bytes: padding of the weights. group: inputs that share a
     multiplier, 0 where there are none. error: rms error of y where this one alone is held so and all others in f32, a
     rest together with what leaves it; error_share: its square's share of the sum of all. nan where that was not
-    measured."""
+    measured. product_error, product_error_nearest: rms error of a row's product over the calibration, as rounded and
+    to nearest; nan where not calibrated, and of a program from a file."""
 
     layer: int
     name: str
@@ -57,6 +58,8 @@ class MatrixInfo:
     group: int
     error: float
     error_share: float
+    product_error: float
+    product_error_nearest: float
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,8 @@ def matrices(program: Any, layers: int) -> list[MatrixInfo]:
                     group=one.group,
                     error=one.error,
                     error_share=one.error_share,
+                    product_error=one.product_error,
+                    product_error_nearest=one.product_error_nearest,
                 )
             )
     return found

@@ -86,8 +86,9 @@ static pst_status plan_rest(psti_arena *arena, const psti_statistics *input, pst
 typedef struct {
     const psti_statistics *input, *h;
     const psti_pairs *pairs;
-    int by_innovation; /* what W_ih leaves is predicted: only what is new counts */
-    int exact_h;       /* W_hh has a rest: how it is cut in two does not matter */
+    int by_innovation;       /* what W_ih leaves is predicted: only what is new counts */
+    int exact_h;             /* W_hh has a rest: how it is cut in two does not matter */
+    psti_program_layer *out; /* to be told what came of it */
 } rounder;
 
 /* The statistics of a matrix' operand. */
@@ -125,6 +126,10 @@ static pst_status round_matrix(void *user, uint32_t matrix, const psti_shape *s,
         if (groups)
             memcpy((unsigned char *)codes->multiplier, rounded.multiplier, (size_t)rows * groups);
         memcpy((float *)codes->scale, rounded.scale, rows * sizeof(float));
+    }
+    if (!status && (matrix != PSTI_MATRIX_RECURRENT || !r->exact_h)) {
+        r->out->rounded[matrix] = rounded.error / rows;
+        r->out->nearest[matrix] = rounded.error_nearest / rows;
     }
     for (uint32_t row = 0; !status && correction && row < rows; row++)
         correction[row] += bias[row];
@@ -169,6 +174,7 @@ static pst_status build_layer(const pst_model *m, const psti_plan *plan, uint32_
         r.by_innovation = packing.mends;
         r.exact_h = lstm && recipe->of[PSTI_ROLE_HH].rest >= 0;
         r.pairs = lstm && c->pairs ? &c->pairs[i] : NULL;
+        r.out = &p->layers[i];
         packing.round = round_matrix;
         packing.refit = r.pairs ? refit : NULL;
         packing.user = &r;

@@ -21,7 +21,7 @@ pst_status psti_program_new(uint32_t count, pst_program **out) {
     }
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t m = 0; m < PSTI_MATRICES; m++)
-            p->layers[i].error[m] = -1;
+            p->layers[i].error[m] = p->layers[i].rounded[m] = p->layers[i].nearest[m] = -1;
     p->count = count;
     *out = p;
     return PST_OK;

@@ -34,10 +34,12 @@ typedef struct {
     const float *h0, *c0;        /* [outputs] or NULL for zeros; lstm */
     const float *feature;        /* [inputs] or NULL: x is multiplied by these, 2^-k; first layer only */
     double error[PSTI_MATRICES]; /* rms error of y where only this matrix is rounded; negative: not known */
-    float h_scale;               /* lstm: of h in 16 bits, 2^k, k <= 0; 1 where uncalibrated */
-    float h_scale_8;             /* lstm: of h in 8 bits, at most 1; h_scale where uncalibrated */
-    float rho; /* with an INPUT_REST: the share of R x that the next bracket gets, in [-1, 1]; else 0 */
-    int mends; /* with an INPUT_REST: R x also mends c of its own step */
+    /* Mean squares of the errors of a row's product over the calibration; negative: not known. In no file. */
+    double rounded[PSTI_MATRICES], nearest[PSTI_MATRICES];
+    float h_scale;   /* lstm: of h in 16 bits, 2^k, k <= 0; 1 where uncalibrated */
+    float h_scale_8; /* lstm: of h in 8 bits, at most 1; h_scale where uncalibrated */
+    float rho;       /* with an INPUT_REST: the share of R x that the next bracket gets, in [-1, 1]; else 0 */
+    int mends;       /* with an INPUT_REST: R x also mends c of its own step */
 } psti_program_layer;
 
 struct pst_program {

@@ -88,13 +88,15 @@ pst_status pst_program_get_matrix(const pst_program *p, uint32_t layer, uint32_t
     size_t tiles = psti_tiles_bytes(&matrix->shape, matrix->encoding);
     size_t lanes = (size_t)PSTI_LANES * psti_shape_vectors(&matrix->shape);
     int grouped = psti_encodings[matrix->encoding].grouped;
-    double error = of->error[m], all = all_errors(p);
+    double error = of->error[m], all = all_errors(p), rounded = of->rounded[m], nearest = of->nearest[m];
     pst_matrix_info own = {.name = psti_matrix_names[m],
                            .encoding = psti_encodings[matrix->encoding].name,
                            .bytes = tiles + (matrix->scale ? lanes * sizeof(float) : 0),
                            .padding_bytes = tiles - psti_used_bytes(&matrix->shape, matrix->encoding),
                            .group = grouped ? psti_shape_group(&matrix->shape, matrix->encoding) : 0,
                            .error = error >= 0 ? error : (double)NAN,
+                           .product_error = rounded >= 0 ? sqrt(rounded) : (double)NAN,
+                           .product_error_nearest = nearest >= 0 ? sqrt(nearest) : (double)NAN,
                            .error_share = error >= 0 && all > 0 ? error * error / all : (double)NAN};
     psti_give_info(out, &own, sizeof own);
     return PST_OK;
