@@ -10,9 +10,9 @@
 #include "output.h"
 #include "report.h"
 
-/* Whether what is missing of n is a fifth, however that was rounded. */
+/* Whether what is missing of n is the fifth that is held back. */
 static bool is_fifth(uint64_t missing, uint64_t n) {
-    return missing > 0 && missing >= n / 5 && missing <= n / 5 + 1;
+    return missing > 0 && missing == n / 5;
 }
 
 /* Whether all that the certificate did not run is what was held back: of the sequences if there are 5, else of the

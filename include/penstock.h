@@ -260,8 +260,9 @@ typedef struct {
     uint32_t from_caller;                /* 1: over the caller's input; 0: over seeded noise */
     double max_abs, rms, relative_rms;
     /* What it is over: "calibration"; "noise"; "held-back", input that nothing was chosen by; "long run", 10,000 steps
-     * of the last two; "step change", the steps right after x has jumped from one held-back input to another;
-     * "after reset", first steps; made to hurt: "saturated", "spikes" of 1e4, "zero", "alternating", "tiny". */
+     * of that, or of what there is; "step change", the steps right after x has jumped from one held-back input to
+     * another; "after reset", first steps; made to hurt: "saturated", "spikes" of 1e4, "zero", "alternating", "tiny".
+     */
     const char *over;
     double drift; /* rms error of the last tenth of the steps / that of the first tenth; NaN if that is 0 */
     double constant_rms, constant_max_abs; /* the errors that a constant y would have, at each output's mean */

@@ -65,6 +65,7 @@ static pst_status plan_rest(psti_arena *arena, const psti_statistics *input, pst
     packing->rho = 0;
     if (!input)
         return PST_OK;
+    packing->mean = input->mean;
     float rho = (float)input->pooled_rho;
     packing->rho = fabsf(rho) < LEAST_RHO ? 0 : rho;
     if (spread_of(input) < WORTH_FOLDING)
@@ -104,6 +105,22 @@ static psti_grid grid_of(const psti_shape *s, int encoding) {
                        .most_multiplier = e->grouped ? psti_largest_multiplier(s, encoding) : 1};
 }
 
+/* What is left of an operand when its rest is foreseen: the innovation; and now and then, after a jump or at the start,
+ * all of it, its mean too. In what never moves an error could else be as large as it likes. */
+#define SHARE_OF_JUMPS 0.01
+
+static double *what_counts(psti_arena *arena, const psti_statistics *of) {
+    size_t n = of->inputs, size = of->covariance ? n * n : n;
+    const double *innovation = of->covariance ? of->innovation : of->innovation_variance;
+    const double *covariance = of->covariance ? of->covariance : of->variance;
+    double *out = psti_arena_take(arena, size, sizeof *out);
+    for (size_t i = 0; out && i < size; i++) {
+        double mean = of->covariance ? of->mean[i / n] * of->mean[i % n] : of->mean[i] * of->mean[i];
+        out[i] = innovation[i] + SHARE_OF_JUMPS * (covariance[i] + mean);
+    }
+    return out;
+}
+
 static pst_status round_matrix(void *user, uint32_t matrix, const psti_shape *s, int encoding, const float *w,
                                psti_codes *codes, double *correction) {
     const rounder *r = user;
@@ -115,12 +132,16 @@ static pst_status round_matrix(void *user, uint32_t matrix, const psti_shape *s,
     double *bias = psti_arena_take(&arena, rows, sizeof *bias);
     if (!bias)
         return PST_E_MEMORY;
-    int innovation = matrix == PSTI_MATRIX_INPUT && r->by_innovation;
-    pst_status status =
-        matrix == PSTI_MATRIX_RECURRENT && r->exact_h
-            ? psti_round_nearest(&grid, w, rows, s->inputs, &rounded)
-            : psti_round_calibrated(&grid, w, rows, s->inputs, innovation ? of->innovation : of->covariance,
-                                    innovation ? of->innovation_variance : of->variance, of->mean, &rounded, bias);
+    const double *counts = matrix == PSTI_MATRIX_INPUT && r->by_innovation ? what_counts(&arena, of) : NULL;
+    const double *covariance = counts ? counts : of->covariance, *variance = counts ? counts : of->variance;
+    if (matrix == PSTI_MATRIX_INPUT && r->by_innovation && !counts) {
+        psti_arena_free(&arena);
+        return PST_E_MEMORY;
+    }
+    pst_status status = matrix == PSTI_MATRIX_RECURRENT && r->exact_h
+                            ? psti_round_nearest(&grid, w, rows, s->inputs, &rounded)
+                            : psti_round_calibrated(&grid, w, rows, s->inputs, of->covariance ? covariance : NULL,
+                                                    variance, of->mean, &rounded, bias);
     if (!status) {
         memcpy((signed char *)codes->code, rounded.code, (size_t)rows * s->inputs);
         if (groups)

@@ -76,7 +76,7 @@ static pst_status calibrate(work *w) {
     if (!w->split.calibration.sequences)
         return PST_OK;
     if (!has_integers(w))
-        return psti_check_data(w->m, &w->split.calibration);
+        return psti_check_data(w->m, &w->split.calibration, PSTI_OVER_CALIBRATION);
     pst_status status = psti_calibrate(w->m, &w->split.calibration, w->o, &stage, &w->calibration);
     if (!status)
         w->plan.calibration = &w->calibration;
@@ -122,12 +122,15 @@ static pst_status prove(work *w) {
     const psti_data *data = w->split.held_back.sequences     ? &w->split.held_back
                             : w->split.calibration.sequences ? &w->split.calibration
                                                              : &w->first.data;
-    return psti_prove(w->m, w->p, &w->plan, data, w->o, &stage);
+    const psti_trial *noise = w->split.calibration.sequences ? NULL : &w->first;
+    return psti_prove(w->m, w->p, &w->plan, data, noise, w->o, &stage);
 }
 
 static pst_status make(work *w) {
     const char *format = is_auto(w->o) ? "f32" : w->o->format ? w->o->format : "bf16";
     pst_status status = psti_recipes(w->m, format, w->o->layer_formats, w->o->group, &w->recipes);
+    if (!status)
+        status = psti_check_data(w->m, &w->split.held_back, PSTI_OVER_HELD_BACK);
     if (!status)
         status = calibrate(w);
     w->plan.recipes = w->recipes;

@@ -33,8 +33,8 @@ typedef struct {
     psti_data calibration, held_back;
 } psti_split;
 pst_status psti_split_data(const pst_model *m, const pst_compile_options *o, psti_split *out);
-/* PST_E_NONFINITE naming the first value of a calibration that no step takes. */
-pst_status psti_check_data(const pst_model *m, const psti_data *data);
+/* PST_E_NONFINITE naming the first value that no step takes. */
+pst_status psti_check_data(const pst_model *m, const psti_data *data, int over);
 /* The same for one value, of input `over`. */
 pst_status psti_bad_value(int over, uint64_t sequence, uint64_t step, uint32_t feature, uint32_t inputs, double x);
 
@@ -99,9 +99,10 @@ pst_status psti_check_tolerance(const pst_certificate *c, const pst_compile_opti
 /* Adds one to those over other inputs. */
 pst_status psti_add_certificate(pst_program *p, const pst_certificate *c);
 /* Certificates over steps and first steps; with PST_COMPILE_PROVE over all other inputs, too, and the matrices' errors.
- * `data`: what such inputs are made from. */
+ * `data`: what such inputs are made from; noise: the trial that it is of, if
+ * it is noise. */
 pst_status psti_prove(const pst_model *m, pst_program *p, const psti_plan *plan, const psti_data *data,
-                      const pst_compile_options *o, const psti_stage *stage);
+                      const psti_trial *noise, const pst_compile_options *o, const psti_stage *stage);
 /* Rms error over a trial of a program that differs from f32 in one matrix of one layer. */
 pst_status psti_matrix_error(const pst_model *m, const psti_plan *plan, const psti_trial *t, const char *level,
                              uint32_t layer, int role, double *rms);

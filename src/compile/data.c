@@ -47,13 +47,13 @@ pst_status psti_split_data(const pst_model *m, const pst_compile_options *o, pst
     return PST_OK;
 }
 
-pst_status psti_check_data(const pst_model *m, const psti_data *data) {
+pst_status psti_check_data(const pst_model *m, const psti_data *data, int over) {
     for (uint64_t s = 0; s < data->sequences; s++)
         for (uint64_t t = 0; t < data->steps; t++)
             for (uint32_t i = 0; i < m->inputs; i++) {
                 float x = data->x[(size_t)(s * data->stride + t) * m->inputs + i];
                 if (!(fabsf(x) <= 0x1p60f))
-                    return psti_bad_value(PSTI_OVER_CALIBRATION, s, t, i, m->inputs, (double)x);
+                    return psti_bad_value(over, s, t, i, m->inputs, (double)x);
             }
     return PST_OK;
 }

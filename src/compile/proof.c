@@ -25,8 +25,10 @@ static psti_stage part(const psti_stage *s, double from, double to) {
 
 typedef struct {
     const pst_model *model;
-    const psti_data *data; /* what it is made from */
-    float largest;         /* |x| of it */
+    const psti_data *data;   /* what it is made from */
+    float largest;           /* |x| of it */
+    uint64_t stride;         /* through its steps: they are all met */
+    const psti_trial *noise; /* whose noise it is; NULL: the caller's */
 } maker;
 
 /* Step n of the data, one sequence behind the other, from the beginning again at the end. */
@@ -34,6 +36,18 @@ static const float *step_of(const maker *from, uint64_t n) {
     const psti_data *d = from->data;
     n %= d->sequences * d->steps;
     return d->x + (size_t)(n / d->steps * d->stride + n % d->steps) * from->model->inputs;
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b) {
+    return b ? common_divisor(b, a % b) : a;
+}
+
+/* Far apart, and none twice before all were met. */
+static uint64_t stride_of(const psti_data *d) {
+    uint64_t all = d->sequences * d->steps, stride = 7919;
+    while (common_divisor(stride, all) > 1)
+        stride++;
+    return stride;
 }
 
 static float largest_of(const maker *from) {
@@ -74,8 +88,8 @@ static void change(const maker *from, int over, uint64_t t, float *x) {
 static uint64_t source(const maker *from, int over, uint64_t sequence, uint64_t t) {
     uint64_t all = from->data->sequences * from->data->steps;
     if (over == PSTI_OVER_STEP_CHANGE) /* stands still, then jumps far */
-        return (2 * sequence + (t == HELD_STEPS)) * 7919 % all;
-    return over == PSTI_OVER_AFTER_RESET ? sequence * 7919 % all : t;
+        return (2 * sequence + (t == HELD_STEPS)) * from->stride % all;
+    return over == PSTI_OVER_AFTER_RESET ? sequence * from->stride % all : t;
 }
 
 static pst_status make(const maker *from, int over, uint64_t sequences, uint64_t steps, psti_arena *arena,
@@ -152,8 +166,11 @@ static pst_status add(const pst_model *m, pst_program *p, const maker *from, int
         status = certify_last(m, p, &trial, level, &c);
     else if (!status)
         status = psti_certify(p, &trial, level, &run, &c);
-    if (!status)
+    if (!status) {
+        c.from_caller = !from->noise;
+        c.seed = from->noise ? from->noise->seed : 0;
         status = psti_add_certificate(p, &c);
+    }
     psti_trial_free(&trial);
     psti_arena_free(&arena);
     return status;
@@ -227,8 +244,8 @@ static pst_status prove_all(const pst_model *m, pst_program *p, const psti_plan 
 }
 
 pst_status psti_prove(const pst_model *m, pst_program *p, const psti_plan *plan, const psti_data *data,
-                      const pst_compile_options *o, const psti_stage *stage) {
-    maker from = {.model = m, .data = data};
+                      const psti_trial *noise, const pst_compile_options *o, const psti_stage *stage) {
+    maker from = {.model = m, .data = data, .stride = stride_of(data), .noise = noise};
     from.largest = largest_of(&from);
     psti_stage first = part(stage, 0, 0.05), second = part(stage, 0.05, 0.1);
     pst_status status = add(m, p, &from, PSTI_OVER_STEP_CHANGE, JUMPS, HELD_STEPS + 1, o->level, &first);

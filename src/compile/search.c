@@ -19,10 +19,11 @@
 #define MOST_TRIES 8
 #define HOPEFUL 1.5 /* an error predicted to be so much above the tolerance is not tried */
 
-/* What is chosen among. Whatever leaves a rest takes as long as without; what takes as long and errs more is left out
- * by the search itself. */
-static const char *const candidates[] = {"bf16", "w8r", "w8a16", "w8a8", "w6r", "w4a16", "w4r", "w3r", "w2r"};
-enum { CANDIDATES = sizeof candidates / sizeof *candidates };
+/* What is chosen among for W_ih; what takes as long as another and errs more is left out by the search itself. W_hh is
+ * off the path and held so well that it does not count; Linears are as in the first layer's format. */
+static const char *const candidates[] = {"f32",   "bf16", "w8r",  "w8a16", "w8a8", "w6r", "w6a16",
+                                         "w4a16", "w4r",  "w4a8", "w3r",   "w3a8", "w2r", "w2a8"};
+enum { CANDIDATES = sizeof candidates / sizeof *candidates, INTEGERS = 2 }; /* INTEGERS: from here on, of one Linear */
 
 typedef struct {
     const pst_model *m;
@@ -35,9 +36,14 @@ typedef struct {
     double *error;         /* [layers][CANDIDATES]: squared rms */
     double *same;          /* [layers]: squared error of the matrix that is no choice, W_hh or a Linear's */
     double other;          /* of all of them */
+    double movement;       /* of y: mean square about its mean */
     uint32_t *lstm, lstms; /* the layers that are chosen for */
     psti_arena arena;
 } search;
+
+static int is_nearest(const search *s) {
+    return (s->o->flags & PST_COMPILE_NEAREST) != 0;
+}
 
 /* ---- time ---------------------------------------------------------------------------------------------------------
  */
@@ -118,7 +124,7 @@ static pst_status error_of(const search *s, const psti_plan *plan, const psti_tr
 }
 
 static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial *t) {
-    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c};
+    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c, .nearest = is_nearest(s)};
     pst_status status = PST_OK;
     for (uint32_t l = 0; l < s->lstms && !status; l++)
         for (int k = 0; k < CANDIDATES && !status; k++) {
@@ -133,7 +139,7 @@ static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial 
 
 /* Of what every choice has the same. */
 static pst_status find_other(search *s, psti_recipe *recipes, const psti_trial *t) {
-    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c};
+    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c, .nearest = is_nearest(s)};
     pst_status status = PST_OK;
     for (uint32_t i = 0; i < s->m->count && !status; i++) {
         int lstm = s->m->layers[i].kind == PSTI_KIND_lstm;
@@ -246,6 +252,8 @@ static pst_status certify(const search *s, pst_program *p, pst_certificate *wors
     status = psti_certify(p, s->held_back, s->o->level, &none, &held_back);
     if (!status)
         status = psti_add_certificate(p, &held_back);
+    if (status)
+        return status;
     if (held_back.max_abs > worse->max_abs)
         worse->max_abs = held_back.max_abs;
     if (held_back.rms > worse->rms)
@@ -263,8 +271,11 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     if (!layers)
         return PST_E_MEMORY;
     name_choice(s, c, format, layers, room);
-    psti_plan plan = {
-        .recipes = recipes, .format = format, .layer_formats = *layers ? layers : NULL, .calibration = s->c};
+    psti_plan plan = {.recipes = recipes,
+                      .format = format,
+                      .layer_formats = *layers ? layers : NULL,
+                      .calibration = s->c,
+                      .nearest = is_nearest(s)};
     for (uint32_t i = 0; i < s->m->count; i++)
         recipes[i] = s->recipe[c->pick[0]];
     for (uint32_t l = 0; l < s->lstms; l++)
@@ -286,12 +297,10 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     return row->format ? PST_OK : PST_E_MEMORY;
 }
 
-/* Whether a choice promises so much less than the tolerance that it is worth a try. */
-static int hopeful(const search *s, const choice *c) {
+/* The mean square of y about each output's mean, over the first trial. */
+static double movement_of(const search *s) {
     double movement = 0;
     const psti_trial *t = s->first;
-    if (s->o->tolerance_abs > 0) /* the largest of many errors is some 4 to 5 times their rms */
-        return sqrt(c->error) * 3 <= HOPEFUL * s->o->tolerance_abs;
     size_t outputs = s->m->outputs, vectors = (size_t)(t->data.sequences * t->data.steps);
     for (size_t o = 0; o < outputs; o++) {
         double mean = 0, square = 0;
@@ -301,7 +310,14 @@ static int hopeful(const search *s, const choice *c) {
             square += (t->y[v * outputs + o] - mean) * (t->y[v * outputs + o] - mean);
         movement += square / (double)vectors / (double)outputs;
     }
-    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * sqrt(movement);
+    return movement;
+}
+
+/* Whether a choice promises so much less than the tolerance that it is worth a try. */
+static int hopeful(const search *s, const choice *c) {
+    if (s->o->tolerance_abs > 0) /* the largest of many errors is some 4 to 5 times their rms */
+        return sqrt(c->error) * 3 <= HOPEFUL * s->o->tolerance_abs;
+    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * sqrt(s->movement);
 }
 
 static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
@@ -321,7 +337,7 @@ static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n
 /* What was found of the matrices of a choice. */
 static void tell_errors(const search *s, const choice *c, pst_program *p) {
     for (uint32_t i = 0; i < s->m->count; i++)
-        if (s->m->layers[i].kind == PSTI_KIND_linear)
+        if (s->m->layers[i].kind == PSTI_KIND_linear && c->pick[0] >= INTEGERS)
             p->layers[i].error[PSTI_MATRIX_INPUT] = sqrt(s->same[i]);
     for (uint32_t l = 0; l < s->lstms; l++) {
         double *error = p->layers[s->lstm[l]].error;
@@ -375,6 +391,12 @@ static pst_status try_all(search *s, const choice *all, size_t count, psti_recip
  */
 
 static pst_status prepare(search *s) {
+    s->movement = movement_of(s);
+    if (s->o->tolerance > 0 && !(s->movement > 0))
+        return psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = "relative_rms"},
+                         "tolerance: relative rms error is undefined, y is constant over the %s; give an absolute "
+                         "tolerance",
+                         psti_over_name((uint32_t)s->first->over));
     s->lstm = psti_arena_take(&s->arena, s->m->count, sizeof *s->lstm);
     s->error = psti_arena_take(&s->arena, (size_t)s->m->count * CANDIDATES, sizeof *s->error);
     s->same = psti_arena_take(&s->arena, s->m->count, sizeof *s->same);
@@ -409,7 +431,8 @@ static pst_status run(search *s, psti_recipe *recipes, pst_program **out) {
     pst_status status = prepare(s);
     if (!status)
         status = time_candidates(s, recipes);
-    fill(recipes, s->m->count, &s->recipe[0]);
+    if (!status)
+        fill(recipes, s->m->count, &s->recipe[INTEGERS]);
     if (!status)
         status = find_other(s, recipes, &short_one);
     if (!status)

@@ -78,7 +78,8 @@ struct psti_placed {
     int h_is_scaled; /* an lstm whose W_hh takes integer operands, of at most h_limit */
     float h_limit;
     psti_placed_matrix matrix[PSTI_MATRICES];
-    const float *bias; /* lane order of matrix 0, in the core's pages */
+    const float *bias;      /* lane order of matrix 0, in the core's pages; */
+    const float *rest_bias; /* and what R x begins with; NULL: 0 */
     psti_lstm_fn *lstm;
     psti_linear_fn *linear;
     psti_ahead_fn *ahead;
@@ -275,7 +276,7 @@ psti_operand psti_vector_operand(const psti_vector *v, const char *slot, int now
 psti_sink psti_vector_sink(const psti_vector *v, char *slot, int now, uint32_t first);
 /* Where v's scale is of the step: the least 2^e >= the largest magnitude, by its bits. Returned too; else 0. */
 float psti_vector_scale(const psti_vector *v, char *slot, int now, uint32_t largest_bits);
-/* No value at time 0: codes of zeros, of a vector that is kept and is no h. */
+/* No value at time 0, of a vector that is kept and is no h: codes of zeros, and a scale of 0 that says so. */
 void psti_vector_forget(const psti_vector *v, char *slot);
 /* Encodes values[width] as v's codes, with its scale. */
 void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot, int now, const float *values);

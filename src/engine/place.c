@@ -197,7 +197,7 @@ static void start_layer(psti_core *core, const psti_program_layer *from, uint32_
         if (psti_program_has(from, m))
             core->settle_bytes += matrix_bytes(&from->matrix[m], &to->matrix[m].shape);
     if (psti_program_has_h(from))
-        core->settle_bytes += bias;
+        core->settle_bytes += from->rest_bias ? 2 * bias : bias;
 }
 
 /* Where a share exceeds L2, a settle pushes out what the next respond reads first. Half of L2 of it is read again: what
@@ -233,6 +233,11 @@ static pst_status place_weights(psti_core *core, const pst_program *p) {
             psti_cut_lanes(&from->matrix[0].shape, from->bias, to->first, &to->matrix[0].shape, (float *)*at);
             to->bias = (const float *)*at;
             *at += lane_bytes(&to->matrix[0].shape);
+            if (from->rest_bias) {
+                psti_cut_lanes(&from->matrix[0].shape, from->rest_bias, to->first, &to->matrix[0].shape, (float *)*at);
+                to->rest_bias = (const float *)*at;
+                *at += lane_bytes(&to->matrix[0].shape);
+            }
             uint32_t blocks = to->matrix[0].shape.wide + to->matrix[0].shape.narrow;
             most_blocks = blocks > most_blocks ? blocks : most_blocks;
         }

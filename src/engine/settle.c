@@ -13,14 +13,16 @@ static void settle_unit(const psti_core *core, const psti_placed *layer, psti_pa
     uint32_t per_unit = at->block < m->shape.wide ? term->inputs_per_unit : term->inputs_per_narrow_unit;
     uint32_t rest = m->shape.padded_inputs - at->from, take = rest < per_unit ? rest : per_unit;
     float *bracket = (float *)(part->slot + layer->bracket);
+    psti_operand of = psti_vector_operand(operand, part->slot, now, m->encoding);
+    const float *begin = at->term ? bracket : layer->bias;
+    if (term->of_input) /* before the first step there is no input, and no mean of it either */
+        begin = of.scale > 0 ? layer->rest_bias : NULL;
     psti_settle_args args = {.shape = &m->shape,
                              .tiles = m->tiles,
                              .scale = m->scale,
-                             .bias = term->of_input ? NULL
-                                     : at->term     ? bracket
-                                                    : layer->bias,
+                             .bias = begin,
                              .bracket = term->of_input ? (float *)(part->slot + layer->rest[now]) : bracket,
-                             .h = psti_vector_operand(operand, part->slot, now, m->encoding),
+                             .h = of,
                              .block = at->block,
                              .from = at->from,
                              .to = at->from + take,

@@ -62,10 +62,10 @@ void psti_vector_encode(const psti_kernels *k, const psti_vector *v, char *slot,
 }
 
 void psti_vector_forget(const psti_vector *v, char *slot) {
-    const float one = 1;
+    const float none = 0; /* which no step finds */
     if (v->exponent_scale[0] == PSTI_NOWHERE)
         return;
-    memcpy(slot + v->exponent_scale[0], &one, sizeof one);
+    memcpy(slot + v->exponent_scale[0], &none, sizeof none);
     for (int k = 0; k < PSTI_OPERANDS; k++)
         if (v->code[0][k] != PSTI_NOWHERE)
             memset(slot + v->code[0][k], 0, v->width * psti_operand_bytes(k));

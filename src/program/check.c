@@ -56,15 +56,15 @@ static int sound_bias(float v) {
     return psti_bits(v) == 0 || (fabsf(v) >= SMALLEST_BIAS && fabsf(v) <= LARGEST_BIAS);
 }
 
-static pst_status check_bias(const checking *c, const psti_program_layer *layer) {
+static pst_status check_bias(const checking *c, const psti_program_layer *layer, const char *name, const float *bias) {
     const psti_shape *shape = &layer->matrix[0].shape;
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(shape);
     for (uint32_t lane = 0; lane < lanes; lane++) {
         if (psti_shape_row(shape, lane) < 0) {
-            if (psti_bits(layer->bias[lane]))
-                return bad(c, "bias", "padding is not 0");
-        } else if (!sound_bias(layer->bias[lane])) {
-            return bad(c, "bias", "a value is not finite or out of range");
+            if (psti_bits(bias[lane]))
+                return bad(c, name, "padding is not 0");
+        } else if (!sound_bias(bias[lane])) {
+            return bad(c, name, "a value is not finite or out of range");
         }
     }
     return PST_OK;
@@ -128,6 +128,8 @@ static pst_status check_rests(const checking *c, const psti_program_layer *layer
     float size = fabsf(layer->rho);
     if (has ? !(psti_bits(layer->rho) == 0 || (size >= 0x1p-10f && size <= 1)) : psti_bits(layer->rho) != 0)
         return bad(c, "rho", has ? "not 0 and not from 2^-10 to 1" : "given, but W_ih leaves no rest");
+    if (layer->rest_bias && !has)
+        return bad(c, "rest bias", "given, but W_ih leaves no rest");
     return layer->mends && !has ? bad(c, "mends", "given, but W_ih leaves no rest") : PST_OK;
 }
 
@@ -151,7 +153,9 @@ static pst_status check_layer(const checking *c, const pst_program *p, uint32_t 
     if (!status)
         status = check_settings(c, layer);
     if (!status && layer->bias)
-        status = check_bias(c, layer);
+        status = check_bias(c, layer, "bias", layer->bias);
+    if (!status && layer->rest_bias)
+        status = check_bias(c, layer, "rest bias", layer->rest_bias);
     if (!status)
         status = check_state(c, "h0", layer->h0, layer->outputs);
     if (!status)

@@ -104,19 +104,30 @@ const float *psti_program_unfold(psti_arena *arena, const psti_packing *packing,
     return out;
 }
 
-pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, const double *correction,
-                             psti_program_layer *layer) {
+const float *psti_program_lanes(psti_arena *arena, const psti_program_layer *layer, const double *values) {
     psti_shape shape = psti_program_shape(layer, 0);
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(&shape);
-    float *bias = psti_arena_take(arena, lanes, sizeof *bias);
-    if (!bias)
-        return PST_E_MEMORY;
-    for (uint32_t lane = 0; lane < lanes; lane++) {
+    float *out = psti_arena_take(arena, lanes, sizeof *out);
+    for (uint32_t lane = 0; out && lane < lanes; lane++) {
         int64_t row = psti_shape_row(&shape, lane);
-        if (row >= 0) /* of two floats the double sum rounded is what one float addition gives */
-            bias[lane] = psti_flush(
-                (float)((a ? (double)a[row] : 0) + (b ? (double)b[row] : 0) + (correction ? correction[row] : 0)), -80);
+        if (row >= 0)
+            out[lane] = psti_flush((float)values[row], -80);
     }
-    layer->bias = bias;
-    return PST_OK;
+    return out;
+}
+
+pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, const double *correction,
+                             psti_program_layer *layer) {
+    psti_arena own = {0};
+    psti_shape shape = psti_program_shape(layer, 0);
+    uint32_t rows = shape.gates * shape.units;
+    double *sum = psti_arena_take(&own, rows, sizeof *sum);
+    for (uint32_t row = 0; sum && row < rows; row++) {
+        /* rounded before it is corrected: of two biases what one float addition gives, as where a source has one */
+        sum[row] = (double)(float)((a ? (double)a[row] : 0) + (b ? (double)b[row] : 0));
+        sum[row] += correction ? correction[row] : 0;
+    }
+    layer->bias = sum ? psti_program_lanes(arena, layer, sum) : NULL;
+    psti_arena_free(&own);
+    return layer->bias ? PST_OK : PST_E_MEMORY;
 }

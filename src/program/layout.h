@@ -86,7 +86,8 @@ enum { /* header, 64 bytes */
        PSTI_LAYER_MATRIX_2 = 256,  /* matrices 2 and 3; all 0 where absent */
        PSTI_LAYER_GROUP = 352,     /* u32 for each matrix */
        PSTI_LAYER_FEATURE = 368,   /* a section */
-       PSTI_LAYER_END_2 = 384,     /* then 0 */
+       PSTI_LAYER_REST_BIAS = 384, /* a section */
+       PSTI_LAYER_END_2 = 400,     /* then 0 */
        /* the proof: u32 certificates, u32 1 if matrix errors follow; then the certificates; then f64 for each matrix of
         * each layer. The hash that identifies a program leaves it out */
        PSTI_PROOF_CERTIFICATES = 0,
@@ -107,7 +108,8 @@ static inline size_t psti_layer_bytes(uint32_t version) {
 uint32_t psti_program_version(const pst_program *p);
 uint32_t psti_program_file_version(const pst_program *p);
 
-/* One array of a layer, in the order of the file: bias, h0, c0, feature, then each matrix' tiles and scales. */
+/* One array of a layer, in the order of the file: bias, h0, c0, feature, rest bias, then each matrix' tiles and scales.
+ */
 typedef struct {
     const char *name;
     size_t at;    /* of its offset and bytes in the layer's record */
@@ -116,7 +118,7 @@ typedef struct {
     size_t slot;  /* of its pointer in psti_program_layer */
 } psti_section;
 
-enum { PSTI_SECTIONS = 4 + 2 * PSTI_MATRICES };
+enum { PSTI_SECTIONS = 5 + 2 * PSTI_MATRICES };
 
 /* The sections of a layer whose kind, sizes, encodings and shapes are set. */
 void psti_layer_sections(const psti_program_layer *layer, psti_section out[PSTI_SECTIONS]);

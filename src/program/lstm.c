@@ -20,6 +20,56 @@ static void fold_columns(float *left, size_t rows, uint32_t inputs, const float 
         left[i] *= fold[i % inputs];
 }
 
+#define LARGEST_CENTRED 0x1p41 /* of what the mean makes of a rest: a bias holds it */
+
+/* sum[row] = left[row] . mean; 0 if one is too large. */
+static int products_of_mean(const float *left, size_t rows, uint32_t inputs, const double *mean, double *sum) {
+    int small = 1;
+    for (size_t row = 0; row < rows; row++) {
+        sum[row] = 0;
+        for (uint32_t i = 0; i < inputs; i++)
+            sum[row] += (double)left[row * inputs + i] * mean[i];
+        small &= sum[row] <= LARGEST_CENTRED && sum[row] >= -LARGEST_CENTRED;
+    }
+    return small;
+}
+
+/* Packs what a matrix leaves to nearest; `left` becomes what that leaves in turn. */
+static pst_status pack_left(psti_arena *arena, const psti_packing *packing, int encoding, uint32_t m, float *left,
+                            psti_program_layer *out) {
+    psti_packing nearest = *packing;
+    nearest.round = NULL;
+    return psti_program_pack(arena, &nearest, left, encoding, m, out, left, NULL);
+}
+
+/* What W_ih leaves: its columns folded, and packed as R; and centred: the mean's product is in the bias, and R x begins
+ * with less R mean, so that only what differs from the mean is foreseen and mended. */
+static pst_status pack_rest(psti_arena *arena, const psti_packing *packing, int encoding, float *left,
+                            psti_program_layer *out, double *correction) {
+    size_t rows = (size_t)PSTI_GATES * out->outputs;
+    psti_arena own = {0};
+    double *of_mean = psti_arena_take(&own, rows, sizeof *of_mean);
+    double *folded = psti_arena_take(&own, rows, sizeof *folded), *lost = psti_arena_take(&own, rows, sizeof *lost);
+    pst_status status = of_mean && folded && lost ? PST_OK : PST_E_MEMORY;
+    if (!status) {
+        out->rho = packing->rho;
+        out->mends = packing->mends;
+        int centred = packing->mean && products_of_mean(left, rows, out->inputs, packing->mean, of_mean);
+        fold_columns(left, rows, out->inputs, packing->fold);
+        centred = centred && products_of_mean(left, rows, out->inputs, packing->mean, folded);
+        status = pack_left(arena, packing, encoding, PSTI_MATRIX_INPUT_REST, left, out);
+        centred = centred && products_of_mean(left, rows, out->inputs, packing->mean, lost);
+        for (size_t row = 0; centred && row < rows; row++) {
+            correction[row] += of_mean[row];
+            folded[row] = lost[row] - folded[row];
+        }
+        if (!status && centred && !(out->rest_bias = psti_program_lanes(arena, out, folded)))
+            status = PST_E_MEMORY;
+    }
+    psti_arena_free(&own);
+    return status;
+}
+
 /* A matrix as a role of the recipe says, and what it leaves as another. */
 static pst_status pack_held(psti_arena *arena, const psti_packing *packing, const float *w, int role,
                             psti_program_layer *out, double *correction) {
@@ -32,16 +82,9 @@ static pst_status pack_held(psti_arena *arena, const psti_packing *packing, cons
     psti_arena own = {0};
     float *left = psti_arena_take(&own, (size_t)rows * inputs, sizeof *left);
     pst_status status = left ? psti_program_pack(arena, packing, w, held.encoding, m, out, left, NULL) : PST_E_MEMORY;
-    if (!status && input) {
-        fold_columns(left, rows, inputs, packing->fold);
-        out->rho = packing->rho;
-        out->mends = packing->mends;
-    }
-    psti_packing nearest = *packing;
-    nearest.round = NULL;
     if (!status)
-        status = psti_program_pack(arena, &nearest, left, held.rest,
-                                   input ? PSTI_MATRIX_INPUT_REST : PSTI_MATRIX_RECURRENT_REST, out, NULL, NULL);
+        status = input ? pack_rest(arena, packing, held.rest, left, out, correction)
+                       : pack_left(arena, packing, held.rest, PSTI_MATRIX_RECURRENT_REST, left, out);
     psti_arena_free(&own);
     return status;
 }

@@ -96,6 +96,8 @@ static psti_bytes layer_bytes(const psti_program_layer *layer) {
         *phase += tiles + (matrix->scale ? lanes * sizeof(float) : 0);
         if (m == (psti_program_has_h(layer) ? PSTI_MATRIX_RECURRENT : PSTI_MATRIX_INPUT) && layer->bias)
             *phase += lanes * sizeof(float);
+        if (m == PSTI_MATRIX_INPUT_REST && layer->rest_bias)
+            *phase += lanes * sizeof(float);
         bytes.padding += tiles - psti_used_bytes(shape, matrix->encoding);
     }
     return bytes;

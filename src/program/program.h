@@ -32,6 +32,7 @@ typedef struct {
     psti_matrix matrix[PSTI_MATRICES]; /* without tiles: it has none */
     const float *bias; /* [16 * vectors of matrix 0] in lane order, (float)((double)b_ih + b_hh), flushed below 2^-80 */
     const float *h0, *c0;        /* [outputs] or NULL for zeros; lstm */
+    const float *rest_bias;      /* in lane order: less what R, W_ih's rest, makes of the mean input; or NULL: 0 */
     const float *feature;        /* [inputs] or NULL: x is multiplied by these, 2^-k; first layer only */
     double error[PSTI_MATRICES]; /* rms error of y where only this matrix is rounded; negative: not known */
     /* Mean squares of the errors of a row's product over the calibration; negative: not known. In no file. */
@@ -67,6 +68,7 @@ typedef struct {
     float rho;                /* of its input, for a rest; */
     int mends;                /* whether that mends c, too; */
     const float *fold;        /* [inputs] or NULL: else its columns are multiplied by these */
+    const double *mean;       /* [inputs] or NULL: of W_ih's operand, for a rest */
     const float *feature;     /* [inputs] or NULL: the operand of W_ih, or a Linear's, is x times these 2^-k */
     /* Rounds w (of shape s) to codes of an integer encoding, whose arrays are there, and adds to correction[rows] what
      * the rounding takes from the mean of each row's product. NULL: to nearest, and nothing. */
@@ -120,6 +122,8 @@ pst_status psti_program_pack(psti_arena *arena, const psti_packing *packing, con
  * of, too; or w itself where there is none. NULL without memory. */
 const float *psti_program_unfold(psti_arena *arena, const psti_packing *packing, const float *w, uint32_t rows,
                                  psti_program_layer *layer);
+/* values [rows] of matrix 0 in lane order, rounded, below 2^-80 flushed to 0. NULL without memory. */
+const float *psti_program_lanes(psti_arena *arena, const psti_program_layer *layer, const double *values);
 /* bias in lane order: (float)((double)a + b + correction), below 2^-80 flushed to 0; each [gates * outputs] or NULL. */
 pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, const double *correction,
                              psti_program_layer *layer);

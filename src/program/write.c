@@ -46,6 +46,8 @@ void psti_layer_sections(const psti_program_layer *layer, psti_section out[PSTI_
     out[n++] = (psti_section){"c0", PSTI_LAYER_C0, state, 1, offsetof(psti_program_layer, c0)};
     out[n++] = (psti_section){"feature scales", PSTI_LAYER_FEATURE, kind->matrices ? layer->inputs * sizeof(float) : 0,
                               1, offsetof(psti_program_layer, feature)};
+    out[n++] = (psti_section){"rest bias", PSTI_LAYER_REST_BIAS, kind->has_state ? lanes[0] : 0, 1,
+                              offsetof(psti_program_layer, rest_bias)};
     for (uint32_t m = 0; m < PSTI_MATRICES; m++) {
         const psti_matrix *matrix = &layer->matrix[m];
         size_t at = psti_matrix_at(m), slot = offsetof(psti_program_layer, matrix) + m * sizeof(psti_matrix);

@@ -285,7 +285,9 @@ static pst_status check_input(const psti_placed *layer, const char *in) {
     float scale;
     memcpy(&scale, in, sizeof scale);
     int is_static = layer->in->exponent_scale[0] == PSTI_NOWHERE;
-    if (is_static ? psti_bits(scale) != 0 : psti_bits(scale) & 0x807fffff || !(scale >= 0x1p-60f && scale <= 0x1p61f))
+    int none = psti_bits(scale) == 0; /* no step yet, or a static one */
+    if (none ? !is_static && !all_zero(in - (bytes[0] + bytes[1]) * n, (bytes[0] + bytes[1]) * n)
+             : is_static || psti_bits(scale) & 0x807fffff || !(scale >= 0x1p-60f && scale <= 0x1p61f))
         return corrupt("input", "its scale is not a power of two from 2^-60 to 2^61");
     size_t used = (bytes[0] + bytes[1]) * n + sizeof scale;
     return all_zero(in + sizeof scale, padding(used)) ? PST_OK : corrupt("padding", "not zero");

@@ -266,6 +266,29 @@ static void test_coefficients_of_their_own(void **unused) {
     pst_model_free(m);
 }
 
+/* Input about a mean far from 0, of which what is foreseen of a rest must take nothing away. */
+static void test_mean(void **unused) {
+    (void)unused;
+    pst_model *m = model();
+    for (int slow = 0; slow < 2; slow++) {
+        float *x = slow_input(1, slow ? 0.9 : 0, STEPS);
+        for (int i = 0; i < STEPS * INPUTS; i++)
+            x[i] = 0.2f * x[i] + (i % 3 ? 3.0f : -2.0f);
+        static const char *const pairs[][2] = {{"w8a16", "w8r"}, {"w4a8", "w4r"}, {"w2a8", "w2r"}};
+        for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+            pst_program *without = compile(m, pairs[i][0], x, STEPS, 0), *with = compile(m, pairs[i][1], x, STEPS, 0);
+            double before = certificate_over(without, "held-back").rms, after = certificate_over(with, "held-back").rms;
+            if (!(after <= 1.1 * before))
+                fail_msg("%s: rms %g, %s: %g", pairs[i][0], before, pairs[i][1], after);
+            assert_non_null(with->layers[0].rest_bias);
+            pst_program_free(without);
+            pst_program_free(with);
+        }
+        free(x);
+    }
+    pst_model_free(m);
+}
+
 /* ---- features of x ------------------------------------------------------------------------------------------------
  */
 
@@ -327,6 +350,7 @@ int main(void) {
         cmocka_unit_test(test_rho),
         cmocka_unit_test(test_coefficients_of_their_own),
         cmocka_unit_test(test_features),
+        cmocka_unit_test(test_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

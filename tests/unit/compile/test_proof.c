@@ -157,6 +157,7 @@ static void test_auto(void **unused) {
         double before = 0;
         uint32_t chosen = 0, rows = 0;
         o.tolerance = strict ? 0.01 : 0.2;
+        o.flags = strict ? PST_COMPILE_NEAREST : 0;
         OK(pst_compile(m, &o, &p));
         PST_INIT(row);
         for (; pst_program_get_frontier(p, rows, &row) == PST_OK; rows++) {
@@ -168,6 +169,7 @@ static void test_auto(void **unused) {
                 assert_true(row.holds);
                 pst_compile_options again = options(row.format, x);
                 again.layer_formats = row.layer_formats;
+                again.flags = o.flags;
                 OK(pst_compile(m, &again, &same));
                 assert_true(hash_of(p) == hash_of(same)); /* the texts say all of it */
             }
@@ -203,6 +205,12 @@ static void test_auto_refused(void **unused) {
     o.tolerance_abs = 1e-12;
     FAILS(PST_E_TOLERANCE, pst_compile(m, &o, &p));
     SAYS("absolute");
+    float still[INPUTS] = {0}; /* one step: y is constant */
+    pst_compile_options one = options("auto", still);
+    one.steps = 1;
+    one.tolerance = 0.1;
+    FAILS(PST_E_TOLERANCE, pst_compile(m, &one, &p));
+    SAYS("constant");
     o.layer_formats = "0=w4a8";
     FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
     o = options("w4a8", x);
