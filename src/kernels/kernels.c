@@ -29,39 +29,36 @@ PSTI_BUILD(avx512, HERE(avx512))
 PSTI_BUILD(avx512_vnni, HERE(avx512_vnni))
 PSTI_BUILD(avx512_bf16, HERE(avx512_bf16))
 
-/* The kernel of each class for an encoding. */
-#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->lstm_##name,
+/* The kernels of an encoding. */
+typedef struct {
+    psti_lstm_fn *lstm;
+    psti_linear_fn *linear;
+    psti_ahead_fn *ahead;
+    psti_settle_fn *settle;
+} kernels_of_encoding;
+
+#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped)                                                \
+    {k->lstm_##name, k->linear_##name, k->ahead_##name, k->settle_##name},
+static kernels_of_encoding of(const psti_kernels *k, int encoding) {
+    const kernels_of_encoding by[PSTI_ENCODINGS] = {
+#include "format/encodings.def"
+    };
+    return by[encoding];
+}
+#undef PSTI_ENCODING
+
 psti_lstm_fn *psti_kernels_lstm(const psti_kernels *k, int encoding) {
-    psti_lstm_fn *const by[PSTI_ENCODINGS] = {
-#include "format/encodings.def"
-    };
-    return by[encoding];
+    return of(k, encoding).lstm;
 }
-#undef PSTI_ENCODING
 
-#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->linear_##name,
 psti_linear_fn *psti_kernels_linear(const psti_kernels *k, int encoding) {
-    psti_linear_fn *const by[PSTI_ENCODINGS] = {
-#include "format/encodings.def"
-    };
-    return by[encoding];
+    return of(k, encoding).linear;
 }
-#undef PSTI_ENCODING
 
-#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->ahead_##name,
 psti_ahead_fn *psti_kernels_ahead(const psti_kernels *k, int encoding) {
-    psti_ahead_fn *const by[PSTI_ENCODINGS] = {
-#include "format/encodings.def"
-    };
-    return by[encoding];
+    return of(k, encoding).ahead;
 }
-#undef PSTI_ENCODING
 
-#define PSTI_ENCODING(NAME, name, bits, operand, largest, odd, grouped) k->settle_##name,
 psti_settle_fn *psti_kernels_settle(const psti_kernels *k, int encoding) {
-    psti_settle_fn *const by[PSTI_ENCODINGS] = {
-#include "format/encodings.def"
-    };
-    return by[encoding];
+    return of(k, encoding).settle;
 }
-#undef PSTI_ENCODING

@@ -4,20 +4,6 @@
 #define FEW_IN_PLACE 0
 #define FEW_GATES_INNER 0
 
-typedef __m256i quad;
-typedef few few_sum;
-typedef few few_times;
-
-static inline quad quad_load(const int8_t *d) {
-    int32_t four;
-    memcpy(&four, d, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
-static inline few_sum few_begin(int32_t all) {
-    return (few_sum){_mm256_set1_epi32(all), _mm256_set1_epi32(all)};
-}
-
 static inline few_sum few_dot(few_sum sum, few u, quad d) {
     return (few_sum){_mm256_add_epi16(sum.a, _mm256_maddubs_epi16(u.a, d)),
                      _mm256_add_epi16(sum.b, _mm256_maddubs_epi16(u.b, d))};

@@ -25,3 +25,16 @@ static inline few few_select(const int mask, few x, few y) {
     __m256i m = _mm256_set1_epi8((char)mask);
     return (few){few_select8(m, x.a, y.a), few_select8(m, x.b, y.b)};
 }
+
+typedef __m256i quad; /* 4 digits for all lanes */
+typedef few few_sum;
+typedef few few_times;
+
+static inline quad quad_load(const int8_t *d) {
+    int32_t four;
+    memcpy(&four, d, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+static inline few_sum few_begin(int32_t all) {
+    return (few_sum){_mm256_set1_epi32(all), _mm256_set1_epi32(all)};
+}

@@ -9,20 +9,6 @@
 #define FEW_IN_PLACE 1
 #define FEW_GATES_INNER 0
 
-typedef __m256i quad;
-typedef few few_sum;
-typedef few few_times;
-
-static inline quad quad_load(const int8_t *d) {
-    int32_t four;
-    memcpy(&four, d, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
-static inline few_sum few_begin(int32_t all) {
-    return (few_sum){_mm256_set1_epi32(all), _mm256_set1_epi32(all)};
-}
-
 static inline few_sum few_dot(few_sum sum, few u, quad d) {
     return (few_sum){DPBUSD(sum.a, u.a, d), DPBUSD(sum.b, u.b, d)};
 }

@@ -23,3 +23,16 @@ static inline few few_left(few w, const int n) {
 static inline few few_select(const int mask, few a, few b) {
     return _mm512_ternarylogic_epi32(b, a, _mm512_set1_epi8((char)mask), 0xd8);
 }
+
+typedef __m512i quad; /* 4 digits for all lanes */
+typedef __m512i few_sum;
+typedef __m512i few_times;
+
+static inline quad quad_load(const int8_t *d) {
+    int32_t four;
+    memcpy(&four, d, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+static inline few_sum few_begin(int32_t all) {
+    return _mm512_set1_epi32(all);
+}

@@ -5,20 +5,6 @@
 #define FEW_IN_PLACE 1
 #define FEW_GATES_INNER 1
 
-typedef __m512i quad;
-typedef __m512i few_sum;
-typedef __m512i few_times;
-
-static inline quad quad_load(const int8_t *d) {
-    int32_t four;
-    memcpy(&four, d, sizeof four);
-    return _mm512_set1_epi32(four);
-}
-
-static inline few_sum few_begin(int32_t all) {
-    return _mm512_set1_epi32(all);
-}
-
 static inline few_sum few_dot(few_sum sum, few u, quad d) {
     return _mm512_dpbusd_epi32(sum, u, d);
 }

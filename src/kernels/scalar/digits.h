@@ -1,17 +1,5 @@
 /* Sums of 8-bit weights times one or two digits (DIGITS), in plain C. */
-typedef struct {
-    const int8_t *digit[DIGITS]; /* high first */
-    float scale;
-} sums_context;
-
-static void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
-    (void)s;
-    c->scale = x->scale;
-    c->digit[0] = x->code;
-#if DIGITS == 2
-    c->digit[1] = x->low;
-#endif
-}
+#include "kernels/scalar/integers.h"
 
 static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
                       const psti_shape *s, uint32_t vectors, psti_partial *partial) {
@@ -25,5 +13,3 @@ static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_
             partial->word[k][lane / PSTI_LANES][lane % PSTI_LANES] = (uint32_t)sum;
         }
 }
-
-#include "kernels/scalar/integers.h"

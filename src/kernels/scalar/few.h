@@ -1,20 +1,7 @@
 /* Sums of weights of fewer than 8 bits (BITS) times one or two digits (DIGITS), in plain C: a weight is the integer
  * multiplier x code, and what is summed are products of integers, in any order. */
 #include "format/few.h"
-
-typedef struct {
-    const int8_t *digit[DIGITS]; /* high first */
-    float scale;
-} sums_context;
-
-static void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
-    (void)s;
-    c->scale = x->scale;
-    c->digit[0] = x->code;
-#if DIGITS == 2
-    c->digit[1] = x->low;
-#endif
-}
+#include "kernels/scalar/integers.h"
 
 static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
                       const psti_shape *s, uint32_t vectors, psti_partial *partial) {
@@ -34,5 +21,3 @@ static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_
             }
         }
 }
-
-#include "kernels/scalar/integers.h"

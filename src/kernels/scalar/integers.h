@@ -1,4 +1,21 @@
-/* What sums of 8-bit weights (digits.h) and of fewer bits (few.h) have in common: around sums_begin and sums_part. */
+/* What sums of 8-bit weights (digits.h) and of fewer bits (few.h) have in common: all but sums_part. */
+typedef struct {
+    const int8_t *digit[DIGITS]; /* high first */
+    float scale;
+} sums_context;
+
+static void sums_begin(sums_context *c, const psti_operand *x, const psti_shape *s) {
+    (void)s;
+    c->scale = x->scale;
+    c->digit[0] = x->code;
+#if DIGITS == 2
+    c->digit[1] = x->low;
+#endif
+}
+
+static void sums_part(const sums_context *c, const unsigned char *tiles, uint32_t from, uint32_t to,
+                      const psti_shape *s, uint32_t vectors, psti_partial *partial);
+
 static void sums_ahead(const psti_operand *x, const unsigned char *tiles, const psti_shape *s, uint32_t vectors,
                        const psti_ahead *ahead, psti_partial *begun) {
     sums_context c;

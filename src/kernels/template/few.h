@@ -5,20 +5,21 @@
  * 2 bits, whose codes are odd, so there the sum is of 2 u d; else code + 2^(BITS - 1). Of 6 bits there are no
  * multipliers.
  *
- * Before including this, a file defines BITS, DIGITS (1 or 2), ENCODING, ENCODING_NUMBER, and its build's few.h:
- *   vi                       16 int32, as for w8.h
- *   few, few_load(word)      one word of 16 lanes
- *   few_mask(w, mask)        its bytes & mask;  few_right, few_left(w, n): shifted, so that a mask may follow
- *   few_select(m, a, b)      a in the bits of the mask m, b in the others
- *   quad, quad_load(digits)  4 digits for all lanes
- *   few_sum                  sums of a chunk: few_begin(b), b the same in every lane: few_begins(n), n being less the
- * sum of the digits few_dot(sum, u, quad)    sum + u . d FEW_IN_PLACE             1: quads of 4 and 2 bits are summed
- * where they stand in their byte, each with sums of its own, and few_join(sums) shifts them down and adds;
- * few_begins(n) is of the second of 4 sums, or of the first. 0: they are shifted down before few_times,
- * few_times_load(m)     multipliers of 16 lanes few_weigh(total, sum, times)     total + multiplier x sum
- *   FEW_GATES_INNER          1: a chunk's gates side by side; 0: one after the other, where registers are few
- *   few6_dot(total, u, quad) vi total + u . d, for 6 bits
- *   few_digit_sum(d)         the sum of 32 digits */
+ * Before including this, a file defines BITS, DIGITS (1 or 2), ENCODING, ENCODING_NUMBER, and includes its build's
+ * few.h, which has:
+ *
+ * - vi: 16 int32, as for w8.h; few: one word of 16 lanes; quad: 4 digits for all lanes; few_sum: the sums of a chunk.
+ * - few_load(word); few_mask(w, m): its bytes & m; few_right(w, n), few_left(w, n): shifted, so that a mask may follow;
+ *   few_select(m, a, b): a in the bits of the mask m, b in the others; quad_load(digits).
+ * - few_begin(b), the same in every lane; few_begins(n): b, n being less the sum of the digits; few_dot(sum, u, quad):
+ *   sum + u . d.
+ * - FEW_IN_PLACE, 1: quads of 4 and 2 bits are summed where they stand in their byte, each with sums of its own, and
+ *   few_join(sums) shifts them down and adds; few_begins(n) is of the second of 4 sums, or of the first. 0: they are
+ *   shifted down before.
+ * - few_times, few_times_load(m): multipliers of 16 lanes; few_weigh(total, sum, times): total + multiplier x sum.
+ * - FEW_GATES_INNER, 1: a chunk's gates side by side; 0: one after the other, where registers are few.
+ * - few6_dot(total, u, quad): vi, total + u . d, for 6 bits.
+ * - few_digit_sum(d): the sum of 32 digits. */
 
 #define GROUPED (BITS != 6)
 #define CHUNK PSTI_CHUNK(BITS)
