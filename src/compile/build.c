@@ -97,14 +97,6 @@ static const psti_statistics *statistics_of(const rounder *r, uint32_t matrix) {
     return matrix == PSTI_MATRIX_RECURRENT ? r->h : r->input;
 }
 
-static psti_grid grid_of(const psti_shape *s, int encoding) {
-    const psti_encoding *e = &psti_encodings[encoding];
-    return (psti_grid){.largest = e->largest,
-                       .odd = e->odd,
-                       .group = e->grouped ? psti_shape_group(s, encoding) : 0,
-                       .most_multiplier = e->grouped ? psti_largest_multiplier(s, encoding) : 1};
-}
-
 /* What is left of an operand when its rest is foreseen: the innovation; and now and then, after a jump or at the start,
  * all of it, its mean too. In what never moves an error could else be as large as it likes. */
 #define SHARE_OF_JUMPS 0.01
@@ -126,7 +118,7 @@ static pst_status round_matrix(void *user, uint32_t matrix, const psti_shape *s,
     const rounder *r = user;
     const psti_statistics *of = statistics_of(r, matrix);
     uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, encoding);
-    psti_grid grid = grid_of(s, encoding);
+    psti_grid grid = psti_grid_of(s, encoding);
     psti_rounded rounded;
     psti_arena arena = {0};
     double *bias = psti_arena_take(&arena, rows, sizeof *bias);

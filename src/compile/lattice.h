@@ -2,9 +2,7 @@
 #ifndef PSTI_COMPILE_LATTICE_H
 #define PSTI_COMPILE_LATTICE_H
 
-#include "compile/round.h"
-
-#define PSTI_SMALLEST_SCALE 0x1p-40f /* of a row: numerics.md */
+#include "format/format.h"
 
 /* Codes are spacing * k + offset for the integers k in [low, high]. */
 typedef struct {
@@ -27,12 +25,6 @@ static inline __attribute__((always_inline)) float psti_nearest_code(const psti_
     k = k > l->high ? l->high : k;
     k = (k + 0x1.8p23f) - 0x1.8p23f;
     return k * l->spacing + l->offset;
-}
-
-/* The step of a group from its largest weight. Odd codes have none at 0, so cells of equal width cover the range evenly
- * when the outermost codes stand half a cell inside. */
-static inline float psti_step_of(const psti_grid *grid, float largest) {
-    return largest / (float)(grid->odd ? grid->largest + 1 : grid->largest);
 }
 
 #endif

@@ -48,32 +48,15 @@ static void settle(const psti_grid *grid, uint32_t groups, float *step, size_t s
 
 /* ---- nearest ---------------------------------------------------------------------------------------------------- */
 
-static void nearest_row(const psti_grid *grid, const float *w, psti_rounded *out, uint32_t row, float *step) {
-    psti_lattice lattice = psti_lattice_of(grid);
-    uint32_t group = group_of(grid, out->inputs);
-    int8_t *code = out->code + (size_t)row * out->inputs;
-    for (uint32_t g = 0; g < out->groups; g++)
-        step[g] = 0;
-    for (uint32_t i = 0; i < out->inputs; i++)
-        step[i / group] = fmaxf(step[i / group], fabsf(w[i]));
-    for (uint32_t g = 0; g < out->groups; g++)
-        step[g] = psti_step_of(grid, step[g]);
-    settle(grid, out->groups, step, 1, &out->scale[row], out->multiplier + (size_t)row * out->groups);
-    for (uint32_t i = 0; i < out->inputs; i++) {
-        float of_group = step[i / group];
-        code[i] = (int8_t)psti_nearest_code(&lattice, of_group > 0 ? w[i] / of_group : 0);
-    }
-}
-
 pst_status psti_round_nearest(const psti_grid *grid, const float *w, uint32_t rows, uint32_t inputs,
                               psti_rounded *out) {
     pst_status status = open(grid, rows, inputs, out);
-    float *step = status ? NULL : psti_arena_take(&out->arena, out->groups, sizeof *step);
-    if (!step)
-        return PST_E_MEMORY;
-    for (uint32_t row = 0; row < rows; row++)
-        nearest_row(grid, w + (size_t)row * inputs, out, row, step);
-    return PST_OK;
+    for (size_t row = 0; !status && row < rows; row++) {
+        uint8_t *multiplier = out->multiplier + row * out->groups;
+        *multiplier = 1; /* without groups */
+        out->scale[row] = psti_nearest_row(grid, w + row * inputs, inputs, out->code + row * inputs, multiplier);
+    }
+    return status;
 }
 
 /* ---- calibrated ------------------------------------------------------------------------------------------------- */

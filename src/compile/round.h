@@ -2,19 +2,9 @@
 #ifndef PSTI_COMPILE_ROUND_H
 #define PSTI_COMPILE_ROUND_H
 
-#include <stdint.h>
+#include "format/format.h"
 
-#include "base/memory.h"
-#include "penstock.h"
-
-/* What codes there are, and what they stand for: a weight is scale[row] * multiplier[row][group] * code. */
-typedef struct {
-    int largest;         /* codes are the integers in [-largest, largest]; at most 127 */
-    int odd;             /* only the odd ones; largest is then odd */
-    uint32_t group;      /* inputs that share a multiplier, a multiple of 32; 0: none, every multiplier is 1 */
-    int most_multiplier; /* multipliers are 0 (all weights of the group are 0) to this; at most 127. 1 without groups */
-} psti_grid;
-
+/* A matrix in codes of a grid (format.h). */
 typedef struct {
     uint32_t rows, inputs, groups; /* groups: at least 1 */
     int8_t *code;                  /* [rows][inputs] */
@@ -26,9 +16,8 @@ typedef struct {
     psti_arena arena;
 } psti_rounded;
 
-/* Each weight to the nearest code; the step of a group (or row) comes from its largest weight. With 8 bits and no
- * groups these are psti_pack's codes and scales. Weights are finite, at most 2^40. Here and below, *out needs no
- * initialisation and is to be freed whatever the answer, and the rounding mode is to be to nearest. */
+/* Each row as psti_nearest_row has it. Weights are finite, at most 2^40. Here and below, *out needs no initialisation
+ * and is to be freed whatever the answer, and the rounding mode is to be to nearest. */
 pst_status psti_round_nearest(const psti_grid *grid, const float *w, uint32_t rows, uint32_t inputs, psti_rounded *out);
 
 /* Codes with a small e^T covariance e, e a row's error: never a larger one than the nearest codes'. covariance:

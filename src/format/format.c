@@ -74,6 +74,14 @@ int psti_largest_multiplier(const psti_shape *s, int encoding) {
     return most < 127 ? (int)most : 127;
 }
 
+psti_grid psti_grid_of(const psti_shape *s, int encoding) {
+    const psti_encoding *e = &psti_encodings[encoding];
+    return (psti_grid){.largest = e->largest,
+                       .odd = e->odd,
+                       .group = e->grouped ? psti_shape_group(s, encoding) : 0,
+                       .most_multiplier = e->grouped ? psti_largest_multiplier(s, encoding) : 1};
+}
+
 uint32_t psti_lane_words(const psti_shape *s, int encoding) {
     int bits = psti_encodings[encoding].bits;
     if (bits >= 8)

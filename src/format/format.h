@@ -108,9 +108,28 @@ typedef struct {
     const float *scale;              /* [gates * units] */
 } psti_codes;
 
-/* Rounds one row of weights to the nearest codes of an integer encoding: code[inputs], multiplier[groups]; returns the
- * row's scale. */
-float psti_nearest_row(const psti_shape *s, int encoding, const float *w, signed char *code, unsigned char *multiplier);
+/* What codes an integer encoding has, and what they stand for: a weight is row scale x multiplier of its group x code.
+ */
+typedef struct {
+    int largest;         /* codes are the integers in [-largest, largest]; at most 127 */
+    int odd;             /* only the odd ones; largest is then odd */
+    uint32_t group;      /* inputs that share a multiplier, a multiple of 32; 0: none, every multiplier is 1 */
+    int most_multiplier; /* multipliers are 0 (all weights of the group are 0) to this; at most 127. 1 without groups */
+} psti_grid;
+psti_grid psti_grid_of(const psti_shape *s, int encoding);
+
+#define PSTI_SMALLEST_SCALE 0x1p-40f /* of a row */
+
+/* What one step of a code is worth where the largest of the weights is to be held. Odd codes stand for the middles of
+ * largest + 1 even parts of the range, the others for the borders of such parts. */
+static inline float psti_step_of(const psti_grid *grid, float largest) {
+    return largest / (float)(grid->largest + grid->odd);
+}
+
+/* Rounds one row of weights to the nearest codes of a grid: code[inputs], multiplier[groups] (NULL without groups);
+ * returns the row's scale. */
+float psti_nearest_row(const psti_grid *grid, const float *w, uint32_t inputs, signed char *code,
+                       unsigned char *multiplier);
 /* Packs w [gates * units][inputs] into tiles and scale[16 * vectors] (NULL where the encoding has none), rounded to
  * nearest. Padding weights and scales are 0. */
 void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char *tiles, float *scale);

@@ -5,8 +5,6 @@
 #include "base/number.h"
 #include "format/few.h"
 
-#define SMALLEST_SCALE 0x1p-40f
-
 /* ---- rounding to nearest ----------------------------------------------------------------------------------------- */
 
 static float largest_of(const float *w, uint32_t n) {
@@ -17,33 +15,26 @@ static float largest_of(const float *w, uint32_t n) {
 }
 
 /* The nearest code of w / step. Of odd codes the border between two is even; a tie goes up. */
-static signed char nearest(const psti_encoding *e, float w, float step) {
-    float code = e->odd ? 2 * floorf(w / step * 0.5f) + 1 : rintf(w / step);
-    return (signed char)fminf(fmaxf(code, (float)-e->largest), (float)e->largest);
+static signed char nearest(const psti_grid *grid, float w, float step) {
+    float code = grid->odd ? 2 * floorf(w / step * 0.5f) + 1 : rintf(w / step);
+    return (signed char)fminf(fmaxf(code, (float)-grid->largest), (float)grid->largest);
 }
 
-/* What one step of a code is worth where the largest of the weights is to be held. Odd codes stand for the middles of
- * largest + 1 even parts of the range, the others for the borders of such parts. */
-static float step_of(const psti_encoding *e, float largest) {
-    return largest / (float)(e->largest + e->odd);
-}
-
-float psti_nearest_row(const psti_shape *s, int encoding, const float *w, signed char *code,
+float psti_nearest_row(const psti_grid *grid, const float *w, uint32_t inputs, signed char *code,
                        unsigned char *multiplier) {
-    const psti_encoding *e = &psti_encodings[encoding];
-    int most = e->grouped ? psti_largest_multiplier(s, encoding) : 1;
-    float scale = fmaxf(step_of(e, largest_of(w, s->inputs)) / (float)most, SMALLEST_SCALE);
-    uint32_t group = e->grouped ? psti_shape_group(s, encoding) : s->inputs;
-    for (uint32_t from = 0, g = 0; from < s->inputs; from += group, g++) {
-        uint32_t n = s->inputs - from < group ? s->inputs - from : group;
+    float most = (float)grid->most_multiplier;
+    float scale = fmaxf(psti_step_of(grid, largest_of(w, inputs)) / most, PSTI_SMALLEST_SCALE);
+    uint32_t group = grid->group ? grid->group : inputs;
+    for (uint32_t from = 0, g = 0; from < inputs; from += group, g++) {
+        uint32_t n = inputs - from < group ? inputs - from : group;
         float largest = largest_of(w + from, n), m = 1;
-        if (e->grouped) { /* 0 where all weights of the group are */
-            m = largest > 0 ? fminf(fmaxf(rintf(step_of(e, largest) / scale), 1), (float)most) : 0;
+        if (grid->group) { /* 0 where all weights of the group are */
+            m = largest > 0 ? fminf(fmaxf(rintf(psti_step_of(grid, largest) / scale), 1), most) : 0;
             multiplier[g] = (unsigned char)m;
         }
         float step = scale * (m > 0 ? m : 1);
         for (uint32_t i = from; i < from + n; i++)
-            code[i] = nearest(e, w[i], step);
+            code[i] = nearest(grid, w[i], step);
     }
     return scale;
 }
@@ -106,6 +97,7 @@ void psti_pack_codes(const psti_shape *s, int encoding, const psti_codes *codes,
 
 void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char *tiles, float *scale) {
     uint32_t lanes = PSTI_LANES * psti_shape_vectors(s);
+    psti_grid grid = psti_grid_of(s, encoding);
     signed char code[PSTI_MAX_INPUTS];
     unsigned char multiplier[PSTI_MAX_INPUTS / PSTI_LEAST_GROUP];
     memset(tiles, 0, psti_tiles_bytes(s, encoding));
@@ -114,7 +106,7 @@ void psti_pack(const psti_shape *s, int encoding, const float *w, unsigned char 
         psti_lane_place at = psti_lane_at(s, encoding, lane);
         const float *from = w + (size_t)(row < 0 ? 0 : row) * s->inputs;
         if (psti_encoding_scaled(encoding)) {
-            scale[lane] = row < 0 ? 0 : psti_nearest_row(s, encoding, from, code, multiplier);
+            scale[lane] = row < 0 ? 0 : psti_nearest_row(&grid, from, s->inputs, code, multiplier);
             if (row >= 0)
                 put_codes(s, encoding, &at, code, multiplier, tiles);
             continue;
@@ -223,7 +215,7 @@ const char *psti_tiles_check(const psti_shape *s, int encoding, const unsigned c
     for (uint32_t lane = 0; lane < lanes; lane++) {
         int64_t row = psti_shape_row(s, lane);
         if (psti_encoding_scaled(encoding)) {
-            if (row < 0 ? psti_bits(scale[lane]) != 0 : !(scale[lane] >= SMALLEST_SCALE && scale[lane] <= 0x1p40f))
+            if (row < 0 ? psti_bits(scale[lane]) != 0 : !(scale[lane] >= PSTI_SMALLEST_SCALE && scale[lane] <= 0x1p40f))
                 return row < 0 ? "a padding row has a scale" : "a row scale is out of range";
         }
         const char *wrong = (psti_encoding_few(encoding) ? check_few_lane : check_lane)(s, encoding, tiles, lane);

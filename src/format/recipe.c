@@ -22,7 +22,6 @@ static const holding holdings[] = {
 #include "format/formats.def"
 #undef PSTI_HELD
 };
-#define MOST_LAYERS 1024 /* of a model */
 enum { HOLDINGS = sizeof holdings / sizeof *holdings };
 
 static const char *const formats[][PSTI_ROLES] = {
@@ -152,7 +151,7 @@ pst_status psti_recipe_parse(const char *text, const char *field, psti_recipe *o
 pst_status psti_recipe_of_layer(const char *text, const char *by_layer, uint32_t index, uint32_t count,
                                 psti_recipe *out) {
     psti_recipe other;
-    uint64_t seen[MOST_LAYERS / 64] = {0};
+    uint64_t seen[PSTI_RECIPE_LAYERS / 64] = {0};
     pst_status status = psti_recipe_parse(text, "format", out);
     while (!status && by_layer) {
         piece part = next(&by_layer, ';');
@@ -162,7 +161,7 @@ pst_status psti_recipe_of_layer(const char *text, const char *by_layer, uint32_t
             return psti_fail(PST_E_ARGUMENT, (psti_where){.field = "format of a layer"},
                              "format of a layer: expected LAYER=FORMAT, as 0=w8a16, found \"%.*s\"", (int)part.n,
                              part.at);
-        if (layer >= count || layer >= MOST_LAYERS)
+        if (layer >= count || layer >= PSTI_RECIPE_LAYERS)
             return psti_fail(PST_E_ARGUMENT,
                              (psti_where){.field = "format of a layer",
                                           .expected = (int64_t)count - 1,

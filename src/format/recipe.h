@@ -4,6 +4,8 @@
 
 #include "format/format.h"
 
+#define PSTI_RECIPE_LAYERS 1024 /* of a model, at most */
+
 enum { PSTI_ROLE_IH, PSTI_ROLE_HH, PSTI_ROLE_LINEAR, PSTI_ROLES };
 
 /* How one matrix is held. */

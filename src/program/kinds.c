@@ -28,7 +28,7 @@ psti_shape psti_program_shape(const psti_program_layer *layer, uint32_t m) {
     return psti_shape_of(layer->outputs, columns, kind->matrix[of].gates);
 }
 
-/* What the codes stand for, in fp32. */
+/* What the codes leave of the weights, in fp32. */
 static void find_left(const psti_shape *s, int encoding, const psti_codes *codes, const float *w, float *left) {
     uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, encoding);
     for (size_t row = 0; row < rows; row++)
@@ -41,9 +41,10 @@ static void find_left(const psti_shape *s, int encoding, const psti_codes *codes
 
 static pst_status round_nearest(const psti_shape *s, int encoding, const float *w, psti_codes *codes) {
     uint32_t rows = s->gates * s->units, groups = psti_shape_groups(s, encoding);
+    psti_grid grid = psti_grid_of(s, encoding);
     for (size_t row = 0; row < rows; row++)
         ((float *)codes->scale)[row] =
-            psti_nearest_row(s, encoding, w + row * s->inputs, (signed char *)codes->code + row * s->inputs,
+            psti_nearest_row(&grid, w + row * s->inputs, s->inputs, (signed char *)codes->code + row * s->inputs,
                              (unsigned char *)codes->multiplier + row * groups);
     return PST_OK;
 }
@@ -88,13 +89,13 @@ pst_status psti_program_pack(psti_arena *arena, const psti_packing *packing, con
     return PST_OK;
 }
 
-const float *psti_program_unfold(psti_arena *arena, const psti_packing *packing, const float *w, uint32_t rows,
-                                 psti_program_layer *layer) {
+const float *psti_program_unfold(psti_arena *arena, psti_arena *own, const psti_packing *packing, const float *w,
+                                 uint32_t rows, psti_program_layer *layer) {
     uint32_t inputs = layer->inputs;
     if (!packing->feature)
         return w;
     float *feature = psti_arena_take(arena, inputs, sizeof *feature);
-    float *out = psti_arena_take(arena, (size_t)rows * inputs, sizeof *out);
+    float *out = psti_arena_take(own, (size_t)rows * inputs, sizeof *out);
     if (!feature || !out)
         return NULL;
     memcpy(feature, packing->feature, inputs * sizeof *feature);

@@ -4,14 +4,16 @@
 static pst_status build(psti_arena *arena, const psti_layer *from, const psti_packing *packing,
                         psti_program_layer *out) {
     psti_program_start(from, out);
-    double *correction = psti_arena_take(arena, from->outputs, sizeof *correction);
-    const float *w = psti_program_unfold(arena, packing, from->tensor[PSTI_LINEAR_WEIGHT], from->outputs, out);
-    if (!correction || !w)
-        return PST_E_MEMORY;
-    pst_status status = psti_program_pack(arena, packing, w, packing->recipe.of[PSTI_ROLE_LINEAR].encoding,
-                                          PSTI_MATRIX_INPUT, out, NULL, correction);
+    psti_arena own = {0};
+    double *correction = psti_arena_take(&own, from->outputs, sizeof *correction);
+    const float *w = psti_program_unfold(arena, &own, packing, from->tensor[PSTI_LINEAR_WEIGHT], from->outputs, out);
+    pst_status status = correction && w ? PST_OK : PST_E_MEMORY;
+    if (!status)
+        status = psti_program_pack(arena, packing, w, packing->recipe.of[PSTI_ROLE_LINEAR].encoding, PSTI_MATRIX_INPUT,
+                                   out, NULL, correction);
     if (!status)
         status = psti_program_bias(arena, from->tensor[PSTI_LINEAR_BIAS], NULL, correction, out);
+    psti_arena_free(&own);
     return status;
 }
 

@@ -124,10 +124,11 @@ static pst_status build(psti_arena *arena, const psti_layer *from, const psti_pa
     psti_program_start(from, out);
     out->h_scale = packing->h_scale;
     out->h_scale_8 = packing->h_scale_8;
-    double *correction = psti_arena_take(arena, (size_t)PSTI_GATES * from->outputs, sizeof *correction);
+    psti_arena own = {0};
+    double *correction = psti_arena_take(&own, (size_t)PSTI_GATES * from->outputs, sizeof *correction);
     pst_status status = correction ? PST_OK : PST_E_MEMORY;
     const float *w_ih =
-        psti_program_unfold(arena, packing, from->tensor[PSTI_LSTM_W_IH], PSTI_GATES * from->outputs, out);
+        psti_program_unfold(arena, &own, packing, from->tensor[PSTI_LSTM_W_IH], PSTI_GATES * from->outputs, out);
     if (!status)
         status = w_ih ? pack_both(arena, packing, w_ih, from->tensor[PSTI_LSTM_W_HH], out, correction) : PST_E_MEMORY;
     if (!status)
@@ -136,6 +137,7 @@ static pst_status build(psti_arena *arena, const psti_layer *from, const psti_pa
         status = copy(arena, from->tensor[PSTI_LSTM_H0], out->outputs, &out->h0);
     if (!status)
         status = copy(arena, from->tensor[PSTI_LSTM_C0], out->outputs, &out->c0);
+    psti_arena_free(&own);
     return status;
 }
 

@@ -10,6 +10,8 @@
 #include "base/status.h"
 #include "program/layout.h"
 
+_Static_assert(PSTI_MAX_LAYERS <= PSTI_RECIPE_LAYERS, "a format can be given for every layer");
+
 pst_status psti_program_new(uint32_t count, pst_program **out) {
     pst_program *p = psti_allocate(1, sizeof *p);
     if (!p)

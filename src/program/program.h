@@ -118,13 +118,14 @@ void psti_program_start(const psti_layer *from, psti_program_layer *out);
 /* left, correction: [rows][inputs] what the codes leave of w, and [rows], added to; each may be NULL. */
 pst_status psti_program_pack(psti_arena *arena, const psti_packing *packing, const float *w, int encoding, uint32_t m,
                              psti_program_layer *layer, float *left, double *correction);
-/* w [rows][inputs] with its columns divided by the packing's `feature`, in the arena, which the layer then has a copy
- * of, too; or w itself where there is none. NULL without memory. */
-const float *psti_program_unfold(psti_arena *arena, const psti_packing *packing, const float *w, uint32_t rows,
-                                 psti_program_layer *layer);
+/* w [rows][inputs] with its columns divided by the packing's `feature`, in `own`, and the layer given a copy of that
+ * in `arena`; or w itself where there is none. NULL without memory. */
+const float *psti_program_unfold(psti_arena *arena, psti_arena *own, const psti_packing *packing, const float *w,
+                                 uint32_t rows, psti_program_layer *layer);
 /* values [rows] of matrix 0 in lane order, rounded, below 2^-80 flushed to 0. NULL without memory. */
 const float *psti_program_lanes(psti_arena *arena, const psti_program_layer *layer, const double *values);
-/* bias in lane order: (float)((double)a + b + correction), below 2^-80 flushed to 0; each [gates * outputs] or NULL. */
+/* bias in lane order: (float)((float)((double)a + b) + correction), the sums in float64, below 2^-80 flushed to 0; each
+ * [gates * outputs] or NULL. */
 pst_status psti_program_bias(psti_arena *arena, const float *a, const float *b, const double *correction,
                              psti_program_layer *layer);
 /* The shape that matrix m of a layer has by its kind. */
