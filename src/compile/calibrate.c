@@ -110,24 +110,6 @@ static void take_vectors(const pst_stream *s, const pst_model *m, const float *x
     }
 }
 
-static pst_status one_step(pst_stream *s, const pst_model *m, const float *x, const vectors *v, uint64_t sequence,
-                           uint64_t step, psti_calibration *c) {
-    pst_status status = pst_step(s, x, m->inputs, v->y, m->outputs);
-    if (status == PST_E_NONFINITE) {
-        pst_error detail;
-        PST_INIT(detail);
-        pst_last_error(&detail); /* found: the feature */
-        return psti_fail(
-            status, (psti_where){.item = "calibration", .found = detail.found},
-            "calibration: sequence %llu, step %llu, feature %lld: expected a finite value of at most 2^60 in "
-            "magnitude, found %g",
-            (unsigned long long)sequence, (unsigned long long)step, (long long)detail.found, (double)x[detail.found]);
-    }
-    if (!status)
-        take_vectors(s, m, x, v, step == 0, c);
-    return status;
-}
-
 static void start_sequence(const pst_model *m, const vectors *v, psti_calibration *c) {
     for (uint32_t i = 0; i < m->count; i++) {
         const psti_layer *layer = &m->layers[i];
@@ -172,7 +154,9 @@ static pst_status run(pst_engine *e, const pst_model *m, const psti_data *data, 
         }
         const float *x = data->x + (size_t)(sequence * data->stride + step) * m->inputs;
         if (!status)
-            status = one_step(s, m, x, &v, sequence, step, c);
+            status = pst_step(s, x, m->inputs, v.y, m->outputs);
+        if (!status)
+            take_vectors(s, m, x, &v, step == 0, c);
         if (!status && at % 64 == 0)
             status = psti_report(stage, (double)at / (double)all, "calibration");
     }

@@ -40,24 +40,23 @@ static double drift(const psti_trial *t, const float *y, uint32_t outputs) {
     return first > 0 ? sqrt(last / first) : (double)NAN;
 }
 
-/* The errors of a y that never moves from its mean. */
-static pst_status constant(const psti_trial *t, uint32_t outputs, pst_certificate *c) {
+pst_status psti_constant_errors(const psti_trial *t, uint32_t outputs, double *rms, double *max_abs) {
     psti_arena arena = {0};
-    double *mean = psti_arena_take(&arena, outputs, sizeof *mean), sum = 0;
+    double *mean = psti_arena_take(&arena, outputs, sizeof *mean), sum = 0, largest = 0;
     size_t vectors = (size_t)(t->data.sequences * t->data.steps);
     if (!mean)
         return PST_E_MEMORY;
     for (size_t v = 0; v < vectors; v++)
         for (uint32_t o = 0; o < outputs; o++)
             mean[o] += t->y[v * outputs + o] / (double)vectors;
-    c->constant_max_abs = 0;
     for (size_t v = 0; v < vectors; v++)
         for (uint32_t o = 0; o < outputs; o++) {
             double moved = fabs(t->y[v * outputs + o] - mean[o]);
             sum += moved * moved;
-            c->constant_max_abs = moved > c->constant_max_abs ? moved : c->constant_max_abs;
+            largest = moved > largest ? moved : largest;
         }
-    c->constant_rms = sqrt(sum / ((double)vectors * outputs));
+    *rms = sqrt(sum / ((double)vectors * outputs));
+    *max_abs = largest;
     psti_arena_free(&arena);
     return PST_OK;
 }
@@ -98,7 +97,7 @@ pst_status psti_certify(const pst_program *p, const psti_trial *t, const char *l
     if (!status)
         status = pst_compare(y, t->y, t->data.sequences, t->data.steps, p->outputs, &c);
     if (!status)
-        status = constant(t, p->outputs, &c);
+        status = psti_constant_errors(t, p->outputs, &c.constant_rms, &c.constant_max_abs);
     if (!status) {
         c.over = psti_over_name((uint32_t)t->over);
         c.drift = drift(t, y, p->outputs);
@@ -107,6 +106,19 @@ pst_status psti_certify(const pst_program *p, const psti_trial *t, const char *l
     pst_engine_close(e);
     psti_arena_free(&arena);
     return status;
+}
+
+pst_status psti_certify_both(pst_program *p, const psti_trial *first, const psti_trial *held_back, const char *level,
+                             const psti_stage *stage) {
+    double middle = 0.5 * (stage->from + stage->to);
+    psti_stage one = {stage->o, stage->from, middle}, two = {stage->o, middle, stage->to};
+    pst_certificate c;
+    pst_status status = psti_certify(p, first, level, &one, &p->certificate);
+    p->certified = !status;
+    if (status || !held_back)
+        return status;
+    status = psti_certify(p, held_back, level, &two, &c);
+    return status ? status : psti_add_certificate(p, &c);
 }
 
 pst_status psti_add_certificate(pst_program *p, const pst_certificate *c) {

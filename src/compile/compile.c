@@ -75,9 +75,10 @@ static pst_status calibrate(work *w) {
     psti_stage stage = {w->o, 0, 0.1};
     if (!w->split.calibration.sequences)
         return PST_OK;
-    if (!has_integers(w))
-        return psti_check_data(w->m, &w->split.calibration, PSTI_OVER_CALIBRATION);
-    pst_status status = psti_calibrate(w->m, &w->split.calibration, w->o, &stage, &w->calibration);
+    pst_status status = psti_check_data(w->m, &w->split.calibration, PSTI_OVER_CALIBRATION);
+    if (status || !has_integers(w))
+        return status;
+    status = psti_calibrate(w->m, &w->split.calibration, w->o, &stage, &w->calibration);
     if (!status)
         w->plan.calibration = &w->calibration;
     return status;
@@ -95,19 +96,13 @@ static pst_status run_trials(work *w) {
 
 /* The format of the options, certified; the tolerance is looked at once both certificates are there. */
 static pst_status certify(work *w) {
-    pst_certificate held_back;
-    psti_stage stage = {w->o, 0.65, 0.68}, second = {w->o, 0.68, 0.7};
-    pst_status status = psti_certify(w->p, &w->first, w->o->level, &stage, &w->p->certificate);
-    w->p->certified = !status;
-    if (!status && w->held_back.y) {
-        status = psti_certify(w->p, &w->held_back, w->o->level, &second, &held_back);
-        if (!status)
-            status = psti_add_certificate(w->p, &held_back);
-    }
+    psti_stage stage = {w->o, 0.65, 0.7};
+    const psti_trial *held_back = w->held_back.y ? &w->held_back : NULL;
+    pst_status status = psti_certify_both(w->p, &w->first, held_back, w->o->level, &stage);
     if (!status)
         status = psti_check_tolerance(&w->p->certificate, w->o);
-    if (!status && w->held_back.y)
-        status = psti_check_tolerance(&held_back, w->o);
+    if (!status && held_back)
+        status = psti_check_tolerance(&w->p->more[0], w->o);
     return status;
 }
 

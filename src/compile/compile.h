@@ -35,8 +35,6 @@ typedef struct {
 pst_status psti_split_data(const pst_model *m, const pst_compile_options *o, psti_split *out);
 /* PST_E_NONFINITE naming the first value that no step takes. */
 pst_status psti_check_data(const pst_model *m, const psti_data *data, int over);
-/* The same for one value, of input `over`. */
-pst_status psti_bad_value(int over, uint64_t sequence, uint64_t step, uint32_t feature, uint32_t inputs, double x);
 
 /* The input of a certificate, and the float64 answer to it. */
 typedef struct {
@@ -47,7 +45,7 @@ typedef struct {
     uint64_t seed; /* of the noise */
 } psti_trial;
 
-/* Runs the reference over the data, which must outlive the trial. */
+/* Runs the reference over the data, which was checked and must outlive the trial. */
 pst_status psti_trial_run(const pst_model *m, const psti_data *data, int over, const psti_stage *stage,
                           psti_trial *out);
 /* The same over the calibration's first steps (certificate_steps of them), or over noise if there is none. */
@@ -94,13 +92,17 @@ pst_status psti_recipes(const pst_model *m, const char *format, const char *laye
 /* Runs the program on this host over a trial and compares. */
 pst_status psti_certify(const pst_program *p, const psti_trial *t, const char *level, const psti_stage *stage,
                         pst_certificate *out);
+/* The program's own certificate over `first`, and one more over held_back, which may be NULL. */
+pst_status psti_certify_both(pst_program *p, const psti_trial *first, const psti_trial *held_back, const char *level,
+                             const psti_stage *stage);
+/* The errors of a y that never moves from its mean; rms is then how much y moves. */
+pst_status psti_constant_errors(const psti_trial *t, uint32_t outputs, double *rms, double *max_abs);
 /* PST_E_TOLERANCE if the options' tolerance is missed. */
 pst_status psti_check_tolerance(const pst_certificate *c, const pst_compile_options *o);
 /* Adds one to those over other inputs. */
 pst_status psti_add_certificate(pst_program *p, const pst_certificate *c);
 /* Certificates over steps and first steps; with PST_COMPILE_PROVE over all other inputs, too, and the matrices' errors.
- * `data`: what such inputs are made from; noise: the trial that it is of, if
- * it is noise. */
+ * `data`: what such inputs are made from; noise: the trial that it is of, if it is noise. */
 pst_status psti_prove(const pst_model *m, pst_program *p, const psti_plan *plan, const psti_data *data,
                       const psti_trial *noise, const pst_compile_options *o, const psti_stage *stage);
 /* Rms error over a trial of a program that differs from f32 in one matrix of one layer. */

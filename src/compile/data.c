@@ -47,13 +47,21 @@ pst_status psti_split_data(const pst_model *m, const pst_compile_options *o, pst
     return PST_OK;
 }
 
+static pst_status bad_value(int over, uint64_t sequence, uint64_t step, uint32_t feature, uint32_t inputs, double x) {
+    const char *name = over == PSTI_OVER_HELD_BACK ? "held_back" : "calibration";
+    return psti_fail(PST_E_NONFINITE, (psti_where){.item = name, .found = (int64_t)((size_t)step * inputs + feature)},
+                     "%s: sequence %llu, step %llu, feature %u: expected a finite value of at most 2^60 in magnitude, "
+                     "found %g",
+                     name, (unsigned long long)sequence, (unsigned long long)step, feature, x);
+}
+
 pst_status psti_check_data(const pst_model *m, const psti_data *data, int over) {
     for (uint64_t s = 0; s < data->sequences; s++)
         for (uint64_t t = 0; t < data->steps; t++)
             for (uint32_t i = 0; i < m->inputs; i++) {
                 float x = data->x[(size_t)(s * data->stride + t) * m->inputs + i];
                 if (!(fabsf(x) <= 0x1p60f))
-                    return psti_bad_value(over, s, t, i, m->inputs, (double)x);
+                    return bad_value(over, s, t, i, m->inputs, (double)x);
             }
     return PST_OK;
 }

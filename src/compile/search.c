@@ -36,7 +36,7 @@ typedef struct {
     double *error;         /* [layers][CANDIDATES]: squared rms */
     double *same;          /* [layers]: squared error of the matrix that is no choice, W_hh or a Linear's */
     double other;          /* of all of them */
-    double movement;       /* of y: mean square about its mean */
+    double moves;          /* of y: rms about its mean, over the first trial */
     uint32_t *lstm, lstms; /* the layers that are chosen for */
     psti_arena arena;
 } search;
@@ -241,26 +241,20 @@ static void name_choice(const search *s, const choice *c, char *format, char *la
     }
 }
 
+/* *worse: the larger of each error over the two trials. */
 static pst_status certify(const search *s, pst_program *p, pst_certificate *worse) {
-    pst_certificate held_back;
-    psti_stage none = {0};
-    pst_status status = psti_certify(p, s->first, s->o->level, &none, &p->certificate);
-    p->certified = !status;
+    pst_status status = psti_certify_both(p, s->first, s->held_back, s->o->level, &(psti_stage){0});
     *worse = p->certificate;
     if (status || !s->held_back)
         return status;
-    status = psti_certify(p, s->held_back, s->o->level, &none, &held_back);
-    if (!status)
-        status = psti_add_certificate(p, &held_back);
-    if (status)
-        return status;
-    if (held_back.max_abs > worse->max_abs)
-        worse->max_abs = held_back.max_abs;
-    if (held_back.rms > worse->rms)
-        worse->rms = held_back.rms;
-    if (!(held_back.relative_rms <= worse->relative_rms))
-        worse->relative_rms = held_back.relative_rms;
-    return status;
+    const pst_certificate *held_back = &p->more[0];
+    if (held_back->max_abs > worse->max_abs)
+        worse->max_abs = held_back->max_abs;
+    if (held_back->rms > worse->rms)
+        worse->rms = held_back->rms;
+    if (!(held_back->relative_rms <= worse->relative_rms))
+        worse->relative_rms = held_back->relative_rms;
+    return PST_OK;
 }
 
 static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes, pst_frontier *row, psti_arena *texts,
@@ -297,27 +291,11 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     return row->format ? PST_OK : PST_E_MEMORY;
 }
 
-/* The mean square of y about each output's mean, over the first trial. */
-static double movement_of(const search *s) {
-    double movement = 0;
-    const psti_trial *t = s->first;
-    size_t outputs = s->m->outputs, vectors = (size_t)(t->data.sequences * t->data.steps);
-    for (size_t o = 0; o < outputs; o++) {
-        double mean = 0, square = 0;
-        for (size_t v = 0; v < vectors; v++)
-            mean += t->y[v * outputs + o] / (double)vectors;
-        for (size_t v = 0; v < vectors; v++)
-            square += (t->y[v * outputs + o] - mean) * (t->y[v * outputs + o] - mean);
-        movement += square / (double)vectors / (double)outputs;
-    }
-    return movement;
-}
-
 /* Whether a choice promises so much less than the tolerance that it is worth a try. */
 static int hopeful(const search *s, const choice *c) {
     if (s->o->tolerance_abs > 0) /* the largest of many errors is some 4 to 5 times their rms */
         return sqrt(c->error) * 3 <= HOPEFUL * s->o->tolerance_abs;
-    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * sqrt(s->movement);
+    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * s->moves;
 }
 
 static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
@@ -391,8 +369,11 @@ static pst_status try_all(search *s, const choice *all, size_t count, psti_recip
  */
 
 static pst_status prepare(search *s) {
-    s->movement = movement_of(s);
-    if (s->o->tolerance > 0 && !(s->movement > 0))
+    double largest;
+    pst_status status = psti_constant_errors(s->first, s->m->outputs, &s->moves, &largest);
+    if (status)
+        return status;
+    if (s->o->tolerance > 0 && !(s->moves > 0))
         return psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = "relative_rms"},
                          "tolerance: relative rms error is undefined, y is constant over the %s; give an absolute "
                          "tolerance",
@@ -408,7 +389,6 @@ static pst_status prepare(search *s) {
     if (!s->lstms)
         return psti_fail(PST_E_UNSUPPORTED, (psti_where){.field = "format"},
                          "format: \"auto\" chooses for the W_ih of lstm layers, and the model has none");
-    pst_status status = PST_OK;
     for (int k = 0; k < CANDIDATES && !status; k++) {
         status = psti_recipe_parse(candidates[k], "format", &s->recipe[k]);
         if (s->o->group)
