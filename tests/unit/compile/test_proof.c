@@ -149,14 +149,19 @@ static void test_matrices(void **unused) {
 static void test_auto(void **unused) {
     (void)unused;
     pst_model *m = model();
-    float *x = input(STEPS);
+    float *x = input(STEPS), *other = model_normals(9, (uint64_t)STEPS * INPUTS); /* unlike what is calibrated on */
+    int held_back_is_worse = 0;
     for (int strict = 0; strict < 2; strict++) {
         pst_compile_options o = options("auto", x);
         pst_program *p = NULL, *same = NULL;
         pst_frontier row;
-        double before = 0;
+        double before = 0, relative = 0, largest = 0, worse[2] = {0};
         uint32_t chosen = 0, rows = 0;
         o.tolerance = strict ? 0.01 : 0.2;
+        if (!strict) {
+            o.held_back = other;
+            o.held_back_steps = STEPS;
+        }
         o.flags = strict ? PST_COMPILE_NEAREST : 0;
         OK(pst_compile(m, &o, &p));
         PST_INIT(row);
@@ -164,12 +169,17 @@ static void test_auto(void **unused) {
             assert_true(row.predicted_us >= before);
             before = row.predicted_us;
             assert_int_equal(row.holds, row.relative_rms <= o.tolerance);
+            if (strict) /* what does not promise to come near is not tried */
+                assert_true(row.relative_rms <= 3 * o.tolerance);
             chosen += row.chosen;
             if (row.chosen) {
                 assert_true(row.holds);
-                pst_compile_options again = options(row.format, x);
+                relative = row.relative_rms;
+                largest = row.max_abs;
+                pst_compile_options again = o;
+                again.format = row.format;
                 again.layer_formats = row.layer_formats;
-                again.flags = o.flags;
+                again.tolerance = 0;
                 OK(pst_compile(m, &again, &same));
                 assert_true(hash_of(p) == hash_of(same)); /* the texts say all of it */
             }
@@ -180,10 +190,16 @@ static void test_auto(void **unused) {
             PST_INIT(c);
             OK(pst_program_get_certificate(p, i, &c));
             assert_true(c.relative_rms <= o.tolerance);
+            held_back_is_worse |= i && c.max_abs > worse[1] && c.relative_rms > worse[0];
+            worse[0] = fmax(worse[0], c.relative_rms);
+            worse[1] = fmax(worse[1], c.max_abs);
         }
+        assert_true(relative == worse[0] && largest == worse[1]);
         pst_program_free(p);
         pst_program_free(same);
     }
+    assert_true(held_back_is_worse); /* in one of them: else nothing was seen of it */
+    free(other);
     free(x);
     pst_model_free(m);
 }
