@@ -207,9 +207,9 @@ typedef struct {
     uint64_t bytes, padding_bytes; /* weights, multipliers and row scales; padding of the weights */
     uint32_t group;                /* inputs that share a multiplier; 0: there are none */
     double error, error_share;
-    double product_error,
-        product_error_nearest; /* rms error of a row's product over the calibration: as rounded, and
-                                  to nearest; NaN where not calibrated, and of a program from a file */
+    /* rms error of a row's product over the calibration: as rounded, and to nearest. NaN where not calibrated, and of a
+     * program from a file. */
+    double product_error, product_error_nearest;
 } pst_matrix_info;
 
 /* Builds a model from layers in memory, in the data's order. Copies everything. Checks shapes, that each layer's
