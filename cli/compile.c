@@ -115,16 +115,15 @@ static int read_inputs(const arguments *a, const pst_model *model, cli_array *ca
     return result;
 }
 
-static int print_json(const arguments *a, const pst_info *info, const cli_calibration *over,
-                      const pst_program *program) {
+static int print_json(const arguments *a, const pst_info *info, const cli_calibration *over, const pst_program *program,
+                      const cli_frontier *tried) {
     cli_json_open(NULL, '{');
     cli_json_string("program", a->output);
     cli_report_info_json(info);
     int result = cli_print_certificates_json(program, over);
     if (result == CLI_OK)
         result = cli_print_matrices_json(program);
-    if (result == CLI_OK)
-        result = cli_print_frontier_json(program);
+    cli_print_frontier_json(tried);
     cli_json_close();
     return result;
 }
@@ -143,7 +142,20 @@ static int print_text(const arguments *a, const pst_info *info, const cli_calibr
     return cli_print_matrices(program);
 }
 
-static int print_result(const arguments *a, const pst_compile_options *o, const pst_program *program) {
+/* What the search has tried, where it has found nothing that holds. */
+static void print_failed(const arguments *a, const pst_compile_options *o, const cli_frontier *tried) {
+    if (!a->json) {
+        cli_print_frontier(tried, o->cores ? o->cores : 1);
+        return;
+    }
+    cli_json_open(NULL, '{');
+    cli_json_string("program", NULL);
+    cli_print_frontier_json(tried);
+    cli_json_close();
+}
+
+static int print_result(const arguments *a, const pst_compile_options *o, const pst_program *program,
+                        const cli_frontier *tried) {
     const cli_calibration calibration = {a->calibrate, o->sequences, o->steps, !a->held_back};
     const cli_calibration *over = a->calibrate ? &calibration : NULL;
     pst_info info;
@@ -151,9 +163,9 @@ static int print_result(const arguments *a, const pst_compile_options *o, const 
     if (pst_program_get_info(program, &info) != PST_OK)
         return cli_library_error(NULL);
     if (a->json)
-        return print_json(a, &info, over, program);
-    if (cli_format_is_auto(a->format) && cli_print_frontier(program, o->cores ? o->cores : 1) != CLI_OK)
-        return CLI_BAD;
+        return print_json(a, &info, over, program, tried);
+    if (tried->count)
+        cli_print_frontier(tried, o->cores ? o->cores : 1);
     return print_text(a, &info, over, program);
 }
 
@@ -182,15 +194,20 @@ static int compile_failed(const arguments *a) {
 
 static int compile_to(const arguments *a, const pst_model *model, const pst_compile_options *o, const char *target) {
     pst_program *program = NULL;
+    const cli_frontier *tried = o->user;
     pst_status status = pst_compile(model, o, &program);
     cli_progress_end();
+    if (tried->lost) /* it only tells */
+        cli_error("out of memory: not all formats that were tried are listed");
+    if (status != PST_OK && tried->count)
+        print_failed(a, o, tried);
     if (status != PST_OK)
         return compile_failed(a);
     int result = CLI_OK;
     if (pst_program_save(program, target) != PST_OK)
         result = cli_library_error(NULL);
     if (result == CLI_OK)
-        result = print_result(a, o, program);
+        result = print_result(a, o, program, tried);
     pst_program_free(program);
     return result;
 }
@@ -212,6 +229,9 @@ static int compile_file(const arguments *a, pst_compile_options *o) {
         return CLI_BAD;
     pst_model *model = NULL;
     cli_array calibration = {0}, held_back = {0};
+    cli_frontier tried = {0};
+    o->tried = cli_frontier_add;
+    o->user = &tried;
     int result = read_model(a, &model);
     if (result == CLI_OK)
         result = read_inputs(a, model, &calibration, &held_back, o);
@@ -219,6 +239,7 @@ static int compile_file(const arguments *a, pst_compile_options *o) {
         result = compile_to(a, model, o, target);
     cli_array_free(&calibration);
     cli_array_free(&held_back);
+    cli_frontier_free(&tried);
     pst_model_free(model);
     free(target);
     return result;

@@ -273,6 +273,18 @@ typedef struct {
 PST_API pst_status pst_compare(const float *y, const double *expect, uint64_t sequences, uint64_t steps,
                                uint32_t outputs, pst_certificate *out);
 
+/* One format that "auto" has tried. */
+typedef struct {
+    size_t size;
+    const char *format, *layer_formats; /* as in pst_compile_options; NULL: none */
+    double predicted_us;                /* a respond on the host that compiled, on that many cores */
+    double max_abs, rms, relative_rms;  /* certified: the worse of calibration and held-back */
+    uint32_t holds, chosen;             /* 1: within the tolerance; the one that was kept */
+} pst_frontier;
+/* Called with each as soon as it is tried, as pst_progress is; `tried` lives during the call. So they are known also
+ * where none holds and there is no program. */
+typedef void (*pst_tried)(void *user, const pst_frontier *tried);
+
 /* flags of pst_compile_options. UNCERTIFIED: no certificate. NEAREST: weights are rounded to nearest, whatever the
  * calibration says. PROVE: also certificates over a long run and inputs made to hurt, and the error of each matrix. */
 enum { PST_COMPILE_UNCERTIFIED = 1, PST_COMPILE_NEAREST = 2, PST_COMPILE_PROVE = 4 };
@@ -303,6 +315,7 @@ typedef struct {
                                nothing */
     uint64_t held_back_steps, held_back_sequences; /* sequences 0 means 1 */
     uint32_t cores;                                /* "auto": on how many its formats are timed; 0: 1 */
+    pst_tried tried;                               /* "auto": called with each format; with `user`; NULL: not */
 } pst_compile_options;
 
 /* Compiles a model into a program and certifies it: the program is run on this host against the float64 reference, over
@@ -316,16 +329,8 @@ PST_API pst_status pst_compile(const pst_model *m, const pst_compile_options *o,
 PST_API pst_status pst_program_certificate(const pst_program *p, pst_certificate *out);
 /* All certificates, the same one as number 0, then those over other inputs. PST_E_EMPTY beyond the last. */
 PST_API pst_status pst_program_get_certificate(const pst_program *p, uint32_t index, pst_certificate *out);
-
-/* One format that "auto" has tried, in the order of predicted latency. Lives as long as the program; in no file. */
-typedef struct {
-    size_t size;
-    const char *format, *layer_formats; /* as in pst_compile_options; NULL: none */
-    double predicted_us;                /* a respond on the host that compiled, on that many cores */
-    double max_abs, rms, relative_rms;  /* certified: the worse of calibration and held-back */
-    uint32_t holds, chosen;             /* 1: within the tolerance; the one that was kept */
-} pst_frontier;
-/* PST_E_EMPTY beyond the last, and where nothing was searched. */
+/* What "auto" has tried, in the order of predicted latency; texts live as long as the program; in no file. PST_E_EMPTY
+ * beyond the last, and where nothing was searched. */
 PST_API pst_status pst_program_get_frontier(const pst_program *p, uint32_t index, pst_frontier *out);
 /* Writes a .pstk file: to a temporary name in the same folder, fsync, rename. */
 PST_API pst_status pst_program_save(const pst_program *p, const char *path);

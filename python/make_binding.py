@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 MODULE = "penstock._library"
-# The callback of a long compile, in Python: see penstock/compiling.py.
+# The callbacks of a long compile, in Python: see penstock/compiling.py.
 CALLBACKS = """
 extern "Python" int penstock_progress(void *user, double done, const char *stage);
+extern "Python" void penstock_tried(void *user, const pst_frontier *tried);
 """
 
 

@@ -9,9 +9,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from penstock import arrays
+from penstock import arrays, proof
 from penstock._native import c_text, check, ffi, lib, struct, text, whole
-from penstock.errors import ArgumentError
+from penstock.errors import ArgumentError, ToleranceError
 from penstock.model import Model
 from penstock.program import Program
 
@@ -20,12 +20,13 @@ _MOST_CORES = 64  # penstock.h
 
 
 class _Report:
-    """What the C callback's `user` points to. The callback is made for every compilation, as it is where Ctrl-C is
+    """What the C callbacks' `user` points to. That of progress is made for every compilation, as it is where Ctrl-C is
     noticed."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.progress = progress
         self.raised: BaseException | None = None
+        self.frontier: list[proof.Frontier] = []
 
     def __call__(self, done: float, stage: str) -> bool:
         return self.progress is not None and self.progress(done, stage) is False
@@ -40,6 +41,11 @@ def _keep(kind: Any, value: BaseException, traceback: TracebackType | None) -> N
 @ffi.def_extern(error=1, onerror=_keep)  # type: ignore[untyped-decorator]
 def penstock_progress(user: Any, done: float, stage: Any) -> int:
     return int(ffi.from_handle(user)(done, text(stage) or ""))
+
+
+@ffi.def_extern(onerror=_keep)  # type: ignore[untyped-decorator]
+def penstock_tried(user: Any, tried: Any) -> None:
+    ffi.from_handle(user).frontier.append(proof.tried(tried))
 
 
 class _Bar:
@@ -145,7 +151,7 @@ def compile_model(
     bar = _Bar(sys.stderr) if progress is True and sys.stderr is not None and sys.stderr.isatty() else None
     report = _Report(progress if callable(progress) else bar)
     user = ffi.new_handle(report)
-    options.progress, options.user = lib.penstock_progress, user
+    options.progress, options.tried, options.user = lib.penstock_progress, lib.penstock_tried, user
     out = ffi.new("pst_program **")
     try:
         status = lib.pst_compile(model.handle(), options, out)
@@ -157,5 +163,9 @@ def compile_model(
         if status == 0:
             lib.pst_program_free(out[0])
         raise raised
-    check(status)
+    try:
+        check(status)
+    except ToleranceError as missed:
+        missed.frontier = report.frontier
+        raise
     return Program(out[0])

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.proof import Frontier
 
 
 class Error(Exception):
@@ -83,7 +87,15 @@ class NonFiniteError(Error, ValueError):
 
 
 class ToleranceError(Error, ArithmeticError):
-    """The compiled program misses the tolerance asked for."""
+    """The compiled program misses the tolerance asked for.
+
+    frontier: what "auto" has tried; empty where it was not asked to, or could not try anything."""
+
+    frontier: list[Frontier]
+
+    def __init__(self, message: str, **detail) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(message, **detail)
+        self.frontier = []
 
 
 class MismatchError(Error, ValueError):

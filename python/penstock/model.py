@@ -304,7 +304,7 @@ class Model:
         bits W_hh, off the path, and the Linear are w8a16); "w8r", "w6r", "w4r", "w3r" or "w2r": respond multiplies W_ih
         coarsely, settle adds the rest in 8 bits; or roles, any of "ih=w4r,hh=w16a16,linear=w8a16". Or "auto": formats
         are timed on this host, and of those tried the fastest that holds the tolerance is taken; Program.frontier has
-        them all.
+        them all, and where none holds ToleranceError.frontier.
         format_layer: other formats of some layers: {0: "w8a16"}, or as one text "0=w8a16;2=w4r".
         calibrate: float32 [T, inputs] or [S, T, inputs], input as it will come: the error is measured over it, and the
         integer formats take from it the scales of h and of x's features, and round weights to the least error of the

@@ -143,18 +143,21 @@ def matrices(program: Any, layers: int) -> list[MatrixInfo]:
     return found
 
 
+def tried(one: Any) -> Frontier:
+    """Of a pst_frontier."""
+    return Frontier(
+        format=str(text(one.format)),
+        format_layer=text(one.layer_formats),
+        predicted_us=one.predicted_us,
+        max_abs=one.max_abs,
+        rms=one.rms,
+        relative_rms=one.relative_rms,
+        holds=bool(one.holds),
+        chosen=bool(one.chosen),
+    )
+
+
 def frontier(program: Any) -> list[Frontier]:
     """Of a pst_program."""
-    return [
-        Frontier(
-            format=str(text(one.format)),
-            format_layer=text(one.layer_formats),
-            predicted_us=one.predicted_us,
-            max_abs=one.max_abs,
-            rms=one.rms,
-            relative_rms=one.relative_rms,
-            holds=bool(one.holds),
-            chosen=bool(one.chosen),
-        )
-        for one in _all(lambda i, out: lib.pst_program_get_frontier(program, i, out), "pst_frontier", None)
-    ]
+    rows = _all(lambda i, out: lib.pst_program_get_frontier(program, i, out), "pst_frontier", None)
+    return [tried(one) for one in rows]

@@ -1,7 +1,8 @@
-/* "auto": the fastest format on this host that holds a tolerance. Three things are found by measuring: how long a step
- * takes in each format, how large the error of each layer's W_ih is in each, all else in f32, and whether a choice for
- * all layers, which these two promise, holds. Errors of single matrices add up as squares, nearly; so the choices that
- * are the fastest for what they promise are found layer by layer, and only those are certified, the fastest first. */
+/* "auto": the fastest format on this host that holds a tolerance. Measured are how large the error of each matrix is in
+ * each way of holding it, all else in f32; how long a step takes in each format; and whether a choice for all matrices,
+ * which these two promise, holds. Errors of single matrices add up as squares, nearly; so the choices that are the
+ * fastest for what they promise are found layer by layer, and only those are certified, the fastest first. W_hh is off
+ * the path and costs no latency: it has the fewest bytes with which it hardly counts among the errors. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +20,27 @@
 #define MOST_TRIES 8
 #define HOPEFUL 1.5 /* an error predicted to be so much above the tolerance is not tried */
 
-/* What is chosen among for W_ih; what takes as long as another and errs more is left out by the search itself. W_hh is
- * off the path and held so well that it does not count; Linears are as in the first layer's format. */
+/* All W_hh together may have so much of the squared error that the tolerance allows: some 3 % of the error. */
+#define SHARE_OF_HH 0.0625
+
+/* What is chosen among for W_ih, and those that are encodings for a Linear; what takes as long as another and errs more
+ * is left out by the search itself. */
 static const char *const candidates[] = {"f32",   "bf16", "w8r",  "w8a16", "w8a8", "w6r", "w6a16",
                                          "w4a16", "w4r",  "w4a8", "w3r",   "w3a8", "w2r", "w2a8"};
-enum { CANDIDATES = sizeof candidates / sizeof *candidates, INTEGERS = 2 }; /* INTEGERS: from here on, of one Linear */
+/* For W_hh, by bytes. */
+static const char *const candidates_hh[] = {"hh=w8a16", "hh=w16a16", "hh=f32"};
+enum {
+    CANDIDATES = sizeof candidates / sizeof *candidates,
+    CANDIDATES_HH = sizeof candidates_hh / sizeof *candidates_hh
+};
+
+/* A matrix on the path: what is chosen for. */
+typedef struct {
+    uint32_t layer;
+    int role;                 /* PSTI_ROLE_IH or PSTI_ROLE_LINEAR */
+    double share;             /* of the weights on the path */
+    double error[CANDIDATES]; /* squared rms; INFINITY: it can't be held so */
+} on_path;
 
 typedef struct {
     const pst_model *m;
@@ -33,11 +50,10 @@ typedef struct {
     const psti_stage *stage;
     psti_recipe recipe[CANDIDATES];
     double us[CANDIDATES]; /* a step of the whole model in each */
-    double *error;         /* [layers][CANDIDATES]: squared rms */
-    double *same;          /* [layers]: squared error of the matrix that is no choice, W_hh or a Linear's */
-    double other;          /* of all of them */
-    double moves;          /* of y: rms about its mean, over the first trial */
-    uint32_t *lstm, lstms; /* the layers that are chosen for */
+    on_path *part;         /* by layer */
+    uint32_t parts;
+    double *hh_error; /* [layers]: squared rms of each W_hh, which is held the same whatever else is chosen */
+    double moves;     /* of y: rms about its mean, over the first trial */
     psti_arena arena;
 } search;
 
@@ -89,9 +105,13 @@ static pst_status time_program(const search *s, const pst_program *p, double *us
     return status;
 }
 
-static void fill(psti_recipe *recipes, uint32_t count, const psti_recipe *one) {
-    for (uint32_t i = 0; i < count; i++)
-        recipes[i] = *one;
+/* Whether a matrix can be held as in candidate k: a Linear has no rest. */
+static int fits(const search *s, const on_path *part, int k) {
+    return part->role == PSTI_ROLE_IH || s->recipe[k].of[PSTI_ROLE_IH].rest < 0;
+}
+
+static void hold(const search *s, psti_recipe *recipes, const on_path *part, int k) {
+    recipes[part->layer].of[part->role] = s->recipe[k].of[fits(s, part, k) ? PSTI_ROLE_IH : part->role];
 }
 
 /* Rounding does not matter to time. */
@@ -100,8 +120,9 @@ static pst_status time_candidates(search *s, psti_recipe *recipes) {
     for (int k = 0; k < CANDIDATES && !status; k++) {
         pst_program *p = NULL;
         psti_plan plan = {.recipes = recipes, .format = candidates[k]};
-        fill(recipes, s->m->count, &s->recipe[k]);
-        status = psti_report(s->stage, 0.2 * k / CANDIDATES, "timing formats");
+        for (uint32_t i = 0; i < s->parts; i++)
+            hold(s, recipes, &s->part[i], k);
+        status = psti_report(s->stage, 0.1 + 0.2 * k / CANDIDATES, "timing formats");
         if (!status)
             status = psti_build(s->m, &plan, &(psti_stage){0}, &p);
         if (!status)
@@ -114,41 +135,58 @@ static pst_status time_candidates(search *s, psti_recipe *recipes) {
 /* ---- errors -------------------------------------------------------------------------------------------------------
  */
 
-static pst_status error_of(const search *s, const psti_plan *plan, const psti_trial *t, uint32_t layer, int role,
+static pst_status error_of(const search *s, const psti_recipe *recipes, const psti_trial *t, uint32_t layer, int role,
                            double *square) {
+    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c, .nearest = is_nearest(s)};
     double rms;
-    pst_status status = psti_matrix_error(s->m, plan, t, s->o->level, layer, role, &rms);
+    pst_status status = psti_matrix_error(s->m, &plan, t, s->o->level, layer, role, &rms);
     if (!status)
         *square = rms * rms;
     return status;
 }
 
-static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial *t) {
-    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c, .nearest = is_nearest(s)};
+/* The rms error that the tolerance stands for; the largest of many errors is some 3 times that, or more. */
+static double allowed(const search *s) {
+    return s->o->tolerance_abs > 0 ? s->o->tolerance_abs / 3 : s->o->tolerance * s->moves;
+}
+
+/* How each W_hh is held: in the fewest bytes with which it has no more than its part of what they all may. */
+static pst_status hold_hh(search *s, psti_recipe *recipes, const psti_trial *t) {
     pst_status status = PST_OK;
-    for (uint32_t l = 0; l < s->lstms && !status; l++)
-        for (int k = 0; k < CANDIDATES && !status; k++) {
-            recipes[s->lstm[l]] = s->recipe[k];
-            status = psti_report(s->stage, 0.2 + 0.4 * (l * CANDIDATES + (unsigned)k) / (s->lstms * CANDIDATES),
-                                 "errors of layers");
+    uint32_t lstms = 0;
+    for (uint32_t i = 0; i < s->m->count; i++)
+        lstms += s->m->layers[i].kind == PSTI_KIND_lstm;
+    for (uint32_t i = 0; i < s->m->count && !status; i++) {
+        if (s->m->layers[i].kind != PSTI_KIND_lstm)
+            continue;
+        status = psti_report(s->stage, 0.1 * i / s->m->count, "errors of W_hh");
+        for (int k = 0; k < CANDIDATES_HH && !status; k++) {
+            psti_recipe one;
+            status = psti_recipe_parse(candidates_hh[k], "format", &one);
+            recipes[i].of[PSTI_ROLE_HH] = one.of[PSTI_ROLE_HH];
             if (!status)
-                status = error_of(s, &plan, t, s->lstm[l], PSTI_ROLE_IH, &s->error[l * CANDIDATES + (unsigned)k]);
+                status = error_of(s, recipes, t, i, PSTI_ROLE_HH, &s->hh_error[i]);
+            if (s->hh_error[i] * lstms <= SHARE_OF_HH * allowed(s) * allowed(s))
+                break;
         }
+    }
     return status;
 }
 
-/* Of what every choice has the same. */
-static pst_status find_other(search *s, psti_recipe *recipes, const psti_trial *t) {
-    psti_plan plan = {.recipes = recipes, .format = "auto", .calibration = s->c, .nearest = is_nearest(s)};
+static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial *t) {
     pst_status status = PST_OK;
-    for (uint32_t i = 0; i < s->m->count && !status; i++) {
-        int lstm = s->m->layers[i].kind == PSTI_KIND_lstm;
-        double square = 0;
-        if (lstm || s->m->layers[i].kind == PSTI_KIND_linear)
-            status = error_of(s, &plan, t, i, lstm ? PSTI_ROLE_HH : PSTI_ROLE_LINEAR, &square);
-        s->same[i] = square;
-        s->other += square;
-    }
+    for (uint32_t i = 0; i < s->parts; i++)
+        for (int k = 0; k < CANDIDATES && !status; k++) {
+            on_path *part = &s->part[i];
+            part->error[k] = INFINITY;
+            if (!fits(s, part, k))
+                continue;
+            hold(s, recipes, part, k);
+            status = psti_report(s->stage, 0.3 + 0.3 * (i * CANDIDATES + (unsigned)k) / (s->parts * CANDIDATES),
+                                 "errors of matrices");
+            if (!status)
+                status = error_of(s, recipes, t, part->layer, part->role, &part->error[k]);
+        }
     return status;
 }
 
@@ -184,30 +222,26 @@ static size_t thin(choice *all, size_t n) {
     return kept < MOST_CHOICES ? kept : MOST_CHOICES;
 }
 
-static double weights_of(const psti_layer *layer) {
-    return (double)layer->inputs * layer->outputs;
-}
-
-/* A layer's part of a step's time is its part of the weights. */
+/* A matrix' part of a step's time is its part of the weights. */
 static pst_status choose(search *s, choice **out, size_t *count) {
     choice *now = psti_arena_take(&s->arena, MOST_CHOICES, sizeof *now);
     choice *next = psti_arena_take(&s->arena, (size_t)MOST_CHOICES * CANDIDATES, sizeof *next);
-    double all = 0;
     if (!now || !next)
         return PST_E_MEMORY;
-    for (uint32_t l = 0; l < s->lstms; l++)
-        all += weights_of(&s->m->layers[s->lstm[l]]);
     *count = 1;
-    now[0].error = s->other;
-    for (uint32_t l = 0; l < s->lstms; l++) {
-        double share = weights_of(&s->m->layers[s->lstm[l]]) / all;
+    for (uint32_t i = 0; i < s->m->count; i++)
+        now[0].error += s->hh_error[i];
+    for (uint32_t part = 0; part < s->parts; part++) {
+        const on_path *of = &s->part[part];
         size_t n = 0;
         for (size_t i = 0; i < *count; i++)
-            for (int k = 0; k < CANDIDATES; k++, n++) {
+            for (int k = 0; k < CANDIDATES; k++) {
+                if (isinf(of->error[k]))
+                    continue;
                 next[n] = now[i];
-                next[n].us += s->us[k] * share;
-                next[n].error += s->error[l * CANDIDATES + (unsigned)k];
-                next[n].pick[l] = (unsigned char)k;
+                next[n].us += s->us[k] * of->share;
+                next[n].error += of->error[k];
+                next[n++].pick[part] = (unsigned char)k;
             }
         *count = thin(next, n);
         memcpy(now, next, *count * sizeof *now);
@@ -222,22 +256,43 @@ static pst_status choose(search *s, choice **out, size_t *count) {
 #define FORMAT_TEXT 64
 #define LAYER_TEXT 40 /* of one layer */
 
-static const char *held_name(const psti_recipe *r, int role) {
-    return psti_held_name(role, r->of[role]);
+static void add_text(char *text, size_t n, const char *before, const char *role, const char *held) {
+    size_t used = strlen(text);
+    snprintf(text + used, n - used, "%s%s=%s", before, role, held);
 }
 
-/* The texts that compile to the same: the first layer's format, and those of layers that have another. */
-static void name_choice(const search *s, const choice *c, char *format, char *layers, size_t n) {
-    const psti_recipe *first = &s->recipe[c->pick[0]];
-    snprintf(format, FORMAT_TEXT, "ih=%s,hh=%s,linear=%s", held_name(first, PSTI_ROLE_IH),
-             held_name(first, PSTI_ROLE_HH), held_name(first, PSTI_ROLE_LINEAR));
-    layers[0] = 0;
-    for (uint32_t l = 1; l < s->lstms; l++) {
-        const psti_recipe *own = &s->recipe[c->pick[l]];
-        size_t used = strlen(layers);
-        if (c->pick[l] != c->pick[0])
-            snprintf(layers + used, n - used, "%s%u=ih=%s,hh=%s", used ? ";" : "", s->lstm[l],
-                     held_name(own, PSTI_ROLE_IH), held_name(own, PSTI_ROLE_HH));
+/* How a layer's matrices are held, as "ih=w4r,hh=w8a16" or "linear=w8a16". */
+static void add_layer(char *text, size_t n, const char *before, const on_path *part, const psti_recipe *r) {
+    const psti_held *of = r->of;
+    if (part->role == PSTI_ROLE_LINEAR) {
+        add_text(text, n, before, "linear", psti_held_name(PSTI_ROLE_LINEAR, of[PSTI_ROLE_LINEAR]));
+        return;
+    }
+    add_text(text, n, before, "ih", psti_held_name(PSTI_ROLE_IH, of[PSTI_ROLE_IH]));
+    add_text(text, n, ",", "hh", psti_held_name(PSTI_ROLE_HH, of[PSTI_ROLE_HH]));
+}
+
+static int same_held(psti_held a, psti_held b) {
+    return a.encoding == b.encoding && a.rest == b.rest;
+}
+
+/* The texts that compile to the same: how the first lstm's and the first Linear's matrices are held, and what of the
+ * other layers is held otherwise. */
+static void name_choice(const search *s, const psti_recipe *recipes, char *format, char *layers, size_t n) {
+    const psti_recipe *first[PSTI_ROLES] = {NULL};
+    format[0] = layers[0] = 0;
+    for (uint32_t i = 0; i < s->parts; i++) {
+        const on_path *part = &s->part[i];
+        const psti_recipe *own = &recipes[part->layer], *all = first[part->role];
+        char before[16];
+        if (!all) {
+            first[part->role] = own;
+            add_layer(format, FORMAT_TEXT, *format ? "," : "", part, own);
+        } else if (!same_held(own->of[part->role], all->of[part->role]) ||
+                   (part->role == PSTI_ROLE_IH && !same_held(own->of[PSTI_ROLE_HH], all->of[PSTI_ROLE_HH]))) {
+            snprintf(before, sizeof before, "%s%u=", *layers ? ";" : "", part->layer);
+            add_layer(layers, n, before, part, own);
+        }
     }
 }
 
@@ -259,21 +314,19 @@ static pst_status certify(const search *s, pst_program *p, pst_certificate *wors
 
 static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes, pst_frontier *row, psti_arena *texts,
                           pst_program **out) {
-    size_t room = (size_t)s->lstms * LAYER_TEXT;
+    size_t room = (size_t)s->parts * LAYER_TEXT;
     char format[FORMAT_TEXT], *layers = psti_arena_take(texts, room, 1);
     pst_certificate worse;
     if (!layers)
         return PST_E_MEMORY;
-    name_choice(s, c, format, layers, room);
+    for (uint32_t i = 0; i < s->parts; i++)
+        hold(s, recipes, &s->part[i], c->pick[i]);
+    name_choice(s, recipes, format, layers, room);
     psti_plan plan = {.recipes = recipes,
                       .format = format,
                       .layer_formats = *layers ? layers : NULL,
                       .calibration = s->c,
                       .nearest = is_nearest(s)};
-    for (uint32_t i = 0; i < s->m->count; i++)
-        recipes[i] = s->recipe[c->pick[0]];
-    for (uint32_t l = 0; l < s->lstms; l++)
-        recipes[s->lstm[l]] = s->recipe[c->pick[l]];
     pst_status status = psti_build(s->m, &plan, &(psti_stage){0}, out);
     if (!status)
         status = certify(s, *out, &worse);
@@ -291,11 +344,9 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     return row->format ? PST_OK : PST_E_MEMORY;
 }
 
-/* Whether a choice promises so much less than the tolerance that it is worth a try. */
+/* Whether a choice promises so little error that it is worth a try. */
 static int hopeful(const search *s, const choice *c) {
-    if (s->o->tolerance_abs > 0) /* the largest of many errors is some 4 to 5 times their rms */
-        return sqrt(c->error) * 3 <= HOPEFUL * s->o->tolerance_abs;
-    return sqrt(c->error) <= HOPEFUL * s->o->tolerance * s->moves;
+    return sqrt(c->error) <= HOPEFUL * allowed(s);
 }
 
 static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
@@ -314,13 +365,11 @@ static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n
 
 /* What was found of the matrices of a choice. */
 static void tell_errors(const search *s, const choice *c, pst_program *p) {
-    for (uint32_t i = 0; i < s->m->count; i++)
-        if (s->m->layers[i].kind == PSTI_KIND_linear && c->pick[0] >= INTEGERS)
-            p->layers[i].error[PSTI_MATRIX_INPUT] = sqrt(s->same[i]);
-    for (uint32_t l = 0; l < s->lstms; l++) {
-        double *error = p->layers[s->lstm[l]].error;
-        error[PSTI_MATRIX_INPUT] = sqrt(s->error[l * CANDIDATES + c->pick[l]]);
-        error[PSTI_MATRIX_RECURRENT] = sqrt(s->same[s->lstm[l]]);
+    for (uint32_t i = 0; i < s->parts; i++) {
+        double *error = p->layers[s->part[i].layer].error;
+        error[PSTI_MATRIX_INPUT] = sqrt(s->part[i].error[c->pick[i]]);
+        if (s->part[i].role == PSTI_ROLE_IH)
+            error[PSTI_MATRIX_RECURRENT] = sqrt(s->hh_error[s->part[i].layer]);
     }
 }
 
@@ -341,18 +390,20 @@ static pst_status try_all(search *s, const choice *all, size_t count, psti_recip
             status = try_one(s, &all[at], recipes, &rows[n], &s->arena, &p);
         if (!status && rows[n].holds) {
             chosen = n;
+            rows[n].chosen = 1;
             *out = p;
             tell_errors(s, &all[at], p);
         } else {
             pst_program_free(p);
         }
+        if (!status && s->o->tried)
+            s->o->tried(s->o->user, &rows[n]);
         n++;
     }
     if (status)
         return status;
     if (chosen == MOST_TRIES)
         return fail_all(s, rows, n);
-    rows[chosen].chosen = 1;
     pst_program *p = *out;
     p->frontier = psti_arena_take(&p->arena, n, sizeof *p->frontier);
     for (uint32_t i = 0; i < n && p->frontier; i++) {
@@ -378,25 +429,26 @@ static pst_status prepare(search *s) {
                          "tolerance: relative rms error is undefined, y is constant over the %s; give an absolute "
                          "tolerance",
                          psti_over_name((uint32_t)s->first->over));
-    s->lstm = psti_arena_take(&s->arena, s->m->count, sizeof *s->lstm);
-    s->error = psti_arena_take(&s->arena, (size_t)s->m->count * CANDIDATES, sizeof *s->error);
-    s->same = psti_arena_take(&s->arena, s->m->count, sizeof *s->same);
-    if (!s->lstm || !s->error || !s->same)
+    uint32_t count = s->m->count;
+    double all = 0;
+    s->part = psti_arena_take(&s->arena, count, sizeof *s->part);
+    s->hh_error = psti_arena_take(&s->arena, count, sizeof *s->hh_error);
+    if (!s->part || !s->hh_error)
         return PST_E_MEMORY;
-    for (uint32_t i = 0; i < s->m->count; i++)
-        if (s->m->layers[i].kind == PSTI_KIND_lstm)
-            s->lstm[s->lstms++] = i;
-    if (!s->lstms)
-        return psti_fail(PST_E_UNSUPPORTED, (psti_where){.field = "format"},
-                         "format: \"auto\" chooses for the W_ih of lstm layers, and the model has none");
-    for (int k = 0; k < CANDIDATES && !status; k++) {
-        status = psti_recipe_parse(candidates[k], "format", &s->recipe[k]);
-        if (s->o->group)
-            s->recipe[k].group = s->o->group;
-        /* off the path: held so well that it does not count */
-        if (!status)
-            s->recipe[k].of[PSTI_ROLE_HH] = (psti_held){PSTI_W8A16, PSTI_W8A16};
+    for (uint32_t i = 0; i < count; i++) {
+        const psti_layer *layer = &s->m->layers[i];
+        int lstm = layer->kind == PSTI_KIND_lstm;
+        if (!lstm && layer->kind != PSTI_KIND_linear)
+            continue;
+        on_path *part = &s->part[s->parts++];
+        *part = (on_path){.layer = i, .role = lstm ? PSTI_ROLE_IH : PSTI_ROLE_LINEAR};
+        part->share = (double)layer->inputs * layer->outputs * (lstm ? 4 : 1);
+        all += part->share;
     }
+    for (uint32_t i = 0; i < s->parts; i++) /* every model has a matrix */
+        s->part[i].share /= all;
+    for (int k = 0; k < CANDIDATES && !status; k++)
+        status = psti_recipe_parse(candidates[k], "format", &s->recipe[k]);
     return status;
 }
 
@@ -410,11 +462,9 @@ static pst_status run(search *s, psti_recipe *recipes, pst_program **out) {
     }
     pst_status status = prepare(s);
     if (!status)
+        status = hold_hh(s, recipes, &short_one);
+    if (!status)
         status = time_candidates(s, recipes);
-    if (!status)
-        fill(recipes, s->m->count, &s->recipe[INTEGERS]);
-    if (!status)
-        status = find_other(s, recipes, &short_one);
     if (!status)
         status = find_errors(s, recipes, &short_one);
     if (!status)

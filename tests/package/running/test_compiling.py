@@ -157,8 +157,14 @@ def test_auto():
         assert not penstock.Program.open(saved(compiled)).frontier
         again = model().compile(kept.format, x, format_layer=kept.format_layer, progress=False)
         assert again.info.hash == compiled.info.hash
-    with pytest.raises(penstock.ToleranceError, match="no format tried holds .* 1e-09; the best reached"):
+    with pytest.raises(penstock.ToleranceError, match="no format tried holds .* 1e-09; the best reached") as missed:
         model().compile("auto", x, tolerance=1e-9, progress=False)
+    rows = missed.value.frontier
+    assert rows and all(isinstance(r, penstock.Frontier) and r.format and not r.holds for r in rows)
+    assert f"{min(r.relative_rms for r in rows):g}" in str(missed.value)
+    with pytest.raises(penstock.ToleranceError) as missed:
+        model().compile("w2a8", x, tolerance=1e-9, progress=False)
+    assert missed.value.frontier == []
 
 
 @pytest.mark.parametrize(
@@ -283,7 +289,7 @@ def test_progress_cancels(at):
     assert model().compile(progress=lambda done, stage: None).error  # only False cancels
 
 
-@pytest.mark.parametrize("at", ["timing formats", "errors of layers", "certifying formats"])
+@pytest.mark.parametrize("at", ["errors of W_hh", "timing formats", "errors of matrices", "certifying formats"])
 def test_progress_cancels_a_search(at):
     with pytest.raises(penstock.CancelledError, match=at):
         model().compile("auto", tolerance=0.5, progress=lambda done, stage: stage != at)

@@ -12,7 +12,6 @@
 #include "cli/frontier.c"
 #include "cli/json.c"
 #include "cli/output.c"
-#include "program/program.h"
 
 static pst_frontier tried[] = {
     {sizeof(pst_frontier), "w2a8", NULL, 1.25, 0.5, 0.25, (double)NAN, 0, 0},
@@ -20,34 +19,44 @@ static pst_frontier tried[] = {
     {sizeof(pst_frontier), "bf16", NULL, 12.345, 1e-3, 1e-4, 2e-3, 1, 0},
 };
 
-/* What `print` writes to standard output. */
-static char *printed(int (*print)(const pst_program *), const pst_program *p) {
+/* What `print` writes of the first `count` to standard output. */
+static char *printed(void (*print)(const cli_frontier *), uint32_t count) {
+    cli_frontier f = {0};
     char *text;
     size_t n;
+    for (uint32_t i = 0; i < count; i++) {
+        pst_frontier row = tried[i];
+        char format[64];
+        strcpy(format, row.format); /* lives during the call */
+        row.format = format;
+        cli_frontier_add(&f, &row);
+        memset(format, 'x', sizeof format);
+    }
+    assert_true(f.count == count && !f.lost);
     FILE *kept = stdout;
     stdout = open_memstream(&text, &n);
     assert_non_null(stdout);
-    assert_int_equal(print(p), CLI_OK);
+    print(&f);
     fclose(stdout);
     stdout = kept;
+    cli_frontier_free(&f);
+    assert_true(!f.rows && !f.count);
     return text;
 }
 
-static int table(const pst_program *p) {
-    return cli_print_frontier(p, 2);
+static void table(const cli_frontier *f) {
+    cli_print_frontier(f, 2);
 }
 
-static int json(const pst_program *p) {
+static void json(const cli_frontier *f) {
     cli_json_open(NULL, '{');
-    int result = cli_print_frontier_json(p);
+    cli_print_frontier_json(f);
     cli_json_close();
-    return result;
 }
 
 static void a_table_as_wide_as_its_formats(void **unused) {
     (void)unused;
-    pst_program p = {.frontier = tried, .frontier_count = 3};
-    char *text = printed(table, &p);
+    char *text = printed(table, 3);
     assert_string_equal(
         text,
         "formats tried, by the respond predicted on this host, on 2 cores:\n"
@@ -61,16 +70,14 @@ static void a_table_as_wide_as_its_formats(void **unused) {
 
 static void nothing_was_searched(void **unused) {
     (void)unused;
-    pst_program p = {.frontier_count = 0};
-    char *text = printed(json, &p);
+    char *text = printed(json, 0);
     assert_string_equal(text, "{\n  \"frontier\": []\n}\n");
     free(text);
 }
 
 static void as_json(void **unused) {
     (void)unused;
-    pst_program p = {.frontier = tried, .frontier_count = 2};
-    char *text = printed(json, &p);
+    char *text = printed(json, 2);
     assert_non_null(
         strstr(text, "\"format\": \"w2a8\",\n      \"layer_formats\": null,\n      \"predicted_us\": 1.25,"));
     assert_non_null(strstr(text, "\"relative_rms_error\": null,\n      \"holds\": false,\n      \"chosen\": false\n"));

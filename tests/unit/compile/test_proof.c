@@ -1,4 +1,4 @@
-/* Certificates over inputs made to hurt, errors of matrices, and the search for a format. */
+/* Certificates over inputs made to hurt, and errors of matrices. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -143,117 +143,11 @@ static void test_matrices(void **unused) {
     pst_model_free(m);
 }
 
-/* ---- auto ---------------------------------------------------------------------------------------------------------
- */
-
-static void test_auto(void **unused) {
-    (void)unused;
-    pst_model *m = model();
-    float *x = input(STEPS), *other = model_normals(9, (uint64_t)STEPS * INPUTS); /* unlike what is calibrated on */
-    int held_back_is_worse = 0;
-    for (int strict = 0; strict < 2; strict++) {
-        pst_compile_options o = options("auto", x);
-        pst_program *p = NULL, *same = NULL;
-        pst_frontier row;
-        double before = 0, relative = 0, largest = 0, worse[2] = {0};
-        uint32_t chosen = 0, rows = 0;
-        o.tolerance = strict ? 0.01 : 0.2;
-        if (!strict) {
-            o.held_back = other;
-            o.held_back_steps = STEPS;
-        }
-        o.flags = strict ? PST_COMPILE_NEAREST : 0;
-        OK(pst_compile(m, &o, &p));
-        PST_INIT(row);
-        for (; pst_program_get_frontier(p, rows, &row) == PST_OK; rows++) {
-            assert_true(row.predicted_us >= before);
-            before = row.predicted_us;
-            assert_int_equal(row.holds, row.relative_rms <= o.tolerance);
-            if (strict) /* what does not promise to come near is not tried */
-                assert_true(row.relative_rms <= 3 * o.tolerance);
-            chosen += row.chosen;
-            if (row.chosen) {
-                assert_true(row.holds);
-                relative = row.relative_rms;
-                largest = row.max_abs;
-                pst_compile_options again = o;
-                again.format = row.format;
-                again.layer_formats = row.layer_formats;
-                again.tolerance = 0;
-                OK(pst_compile(m, &again, &same));
-                assert_true(hash_of(p) == hash_of(same)); /* the texts say all of it */
-            }
-        }
-        assert_int_equal(chosen, 1);
-        pst_certificate c;
-        for (uint32_t i = 0; i < 2; i++) {
-            PST_INIT(c);
-            OK(pst_program_get_certificate(p, i, &c));
-            assert_true(c.relative_rms <= o.tolerance);
-            held_back_is_worse |= i && c.max_abs > worse[1] && c.relative_rms > worse[0];
-            worse[0] = fmax(worse[0], c.relative_rms);
-            worse[1] = fmax(worse[1], c.max_abs);
-        }
-        assert_true(relative == worse[0] && largest == worse[1]);
-        pst_program_free(p);
-        pst_program_free(same);
-    }
-    assert_true(held_back_is_worse); /* in one of them: else nothing was seen of it */
-    free(other);
-    free(x);
-    pst_model_free(m);
-}
-
-static void test_auto_refused(void **unused) {
-    (void)unused;
-    static const model_part linear[] = {MODEL_LINEAR(3)};
-    pst_model *m = model();
-    float *x = input(STEPS);
-    pst_program *p = NULL;
-    pst_frontier row;
-    pst_compile_options o = options("auto", x);
-    FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
-    SAYS("needs a tolerance");
-    o.tolerance = 1e-9;
-    FAILS(PST_E_TOLERANCE, pst_compile(m, &o, &p));
-    SAYS("the best reached");
-    o.tolerance = 0;
-    o.tolerance_abs = 1e-12;
-    FAILS(PST_E_TOLERANCE, pst_compile(m, &o, &p));
-    SAYS("absolute");
-    float still[INPUTS] = {0}; /* one step: y is constant */
-    pst_compile_options one = options("auto", still);
-    one.steps = 1;
-    one.tolerance = 0.1;
-    FAILS(PST_E_TOLERANCE, pst_compile(m, &one, &p));
-    SAYS("constant");
-    o.layer_formats = "0=w4a8";
-    FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
-    o = options("w4a8", x);
-    o.group = 48;
-    FAILS(PST_E_ARGUMENT, pst_compile(m, &o, &p));
-    SAYS("group");
-    o.group = 64;
-    OK(pst_compile(m, &o, &p));
-    PST_INIT(row);
-    FAILS(PST_E_EMPTY, pst_program_get_frontier(p, 0, &row));
-    pst_program_free(p);
-    p = NULL;
-    pst_model_free(m);
-    m = model_make(INPUTS, linear, 1, 1, 1);
-    o = options("auto", x);
-    o.tolerance = 0.1;
-    FAILS(PST_E_UNSUPPORTED, pst_compile(m, &o, &p));
-    SAYS("lstm");
-    assert_null(p);
-    free(x);
-    pst_model_free(m);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_certificates), cmocka_unit_test(test_of_rests),     cmocka_unit_test(test_matrices),
-        cmocka_unit_test(test_auto),         cmocka_unit_test(test_auto_refused),
+        cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_of_rests),
+        cmocka_unit_test(test_matrices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
