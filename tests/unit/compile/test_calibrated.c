@@ -9,6 +9,7 @@
 #include "program/program.h"
 #include "support/expect.h"
 #include "support/model.h"
+#include "support/sample.h"
 
 enum { INPUTS = 24, STEPS = 600 };
 
@@ -81,7 +82,7 @@ static void test_less_error(void **unused) {
                  {"w4a16", 0.67}, {"w3a8", 0.67}, {"w2a8", 0.8}};
     pst_model *m = model();
     float *x = slow_input(1, 0.8, STEPS);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i += sample_of(3)) {
         pst_program *nearest = compile(m, cases[i].format, x, STEPS, PST_COMPILE_NEAREST);
         pst_program *calibrated = compile(m, cases[i].format, x, STEPS, 0);
         double before = certificate_over(nearest, "held-back").rms,
@@ -148,7 +149,7 @@ static void test_held_back_is_not_used(void **unused) {
     pst_model *m = model();
     float *x = slow_input(1, 0.8, 200);
     static const char *const formats[] = {"w8a16", "w8a8", "w4a8", "w4r", "w8r"};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i += sample_of(3)) {
         pst_program *p = compile(m, formats[i], x, 200, 0);
         float was = x[180 * INPUTS + 3];
         x[180 * INPUTS + 3] = 1e5f;
@@ -276,6 +277,8 @@ static void test_mean(void **unused) {
             x[i] = 0.2f * x[i] + (i % 3 ? 3.0f : -2.0f);
         static const char *const pairs[][2] = {{"w8a16", "w8r"}, {"w4a8", "w4r"}, {"w2a8", "w2r"}};
         for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+            if ((i + (size_t)slow) % sample_of(3))
+                continue;
             pst_program *without = compile(m, pairs[i][0], x, STEPS, 0), *with = compile(m, pairs[i][1], x, STEPS, 0);
             double before = certificate_over(without, "held-back").rms, after = certificate_over(with, "held-back").rms;
             if (!(after <= 1.1 * before))

@@ -19,7 +19,7 @@
 enum { INPUTS = 20, OUTPUTS = 5, STREAMS = 4, STATE = 8192, ENGINES = 3, INPUT_ROWS = 256 };
 
 static uint64_t seed;
-static double seconds = 30;
+static double seconds = 15;
 static uint64_t most_steps = UINT64_MAX;
 
 static double now_s(void) {
