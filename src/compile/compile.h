@@ -109,6 +109,13 @@ pst_status psti_prove(const pst_model *m, pst_program *p, const psti_plan *plan,
 pst_status psti_matrix_error(const pst_model *m, const psti_plan *plan, const psti_trial *t, const char *level,
                              uint32_t layer, int role, double *rms);
 
+/* ---- time ---------------------------------------------------------------------------------------------------------
+ */
+
+/* The median time of single steps over the data, spaced and settled, on as many cores as the options say. */
+pst_status psti_time_steps(const pst_program *p, const psti_data *data, const pst_compile_options *o, uint32_t steps,
+                           double *us);
+
 /* ---- the search ---------------------------------------------------------------------------------------------------
  */
 

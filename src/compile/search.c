@@ -11,14 +11,14 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "compile/compile.h"
-#include "engine/idle.h"
 
-#define TIMED_STEPS 300
-#define SPACING_NS 20000u /* of timed steps, at least: a settle and some rest */
+#define TIMED_ROUNDS 3
+#define TIMED_STEPS 100 /* of a round */
+#define AS_FAST 1.01    /* times that are closer are taken for the same */
 #define ERROR_STEPS 256
 #define MOST_CHOICES 256 /* kept after each layer */
 #define MOST_TRIES 8
-#define HOPEFUL 1.5 /* an error predicted to be so much above the tolerance is not tried */
+#define HOPEFUL 1.5 /* an error promised to be so much above the tolerance is not tried */
 
 /* All W_hh together may have so much of the squared error that the tolerance allows: some 3 % of the error. */
 #define SHARE_OF_HH 0.0625
@@ -39,7 +39,7 @@ typedef struct {
     uint32_t layer;
     int role;                 /* PSTI_ROLE_IH or PSTI_ROLE_LINEAR */
     double share;             /* of the weights on the path */
-    double error[CANDIDATES]; /* squared rms; INFINITY: it can't be held so */
+    double error[CANDIDATES]; /* squared rms; INFINITY: it can't be held so, or something finer takes no longer */
 } on_path;
 
 typedef struct {
@@ -64,47 +64,6 @@ static int is_nearest(const search *s) {
 /* ---- time ---------------------------------------------------------------------------------------------------------
  */
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The median of single steps, spaced and settled, on as many cores as asked for. */
-static pst_status time_program(const search *s, const pst_program *p, double *us) {
-    pst_engine_options options;
-    PST_INIT(options);
-    options.level = s->o->level;
-    options.cores = s->o->cores;
-    pst_engine *e = NULL;
-    pst_stream *stream = NULL;
-    psti_arena arena = {0};
-    double *took = psti_arena_take(&arena, TIMED_STEPS, sizeof *took);
-    float *y = psti_arena_take(&arena, s->m->outputs, sizeof *y);
-    pst_status status = took && y ? pst_engine_open(p, &options, &e) : PST_E_MEMORY;
-    if (!status)
-        status = pst_stream_open(e, NULL, &stream);
-    const psti_data *d = &s->first->data;
-    for (size_t i = 0; i < TIMED_STEPS && !status; i++) {
-        const float *x = d->x + i % d->steps * s->m->inputs;
-        uint64_t begin = psti_now();
-        status = pst_step(stream, x, s->m->inputs, y, s->m->outputs);
-        uint64_t end = psti_now();
-        took[i] = 1e-3 * (double)(end - begin);
-        if (!status)
-            status = pst_settle(stream, 0, NULL);
-        while (psti_now() < begin + SPACING_NS + 2 * (end - begin))
-            ;
-    }
-    if (!status) {
-        qsort(took, TIMED_STEPS, sizeof *took, ascending);
-        *us = took[TIMED_STEPS / 2];
-    }
-    pst_stream_close(stream);
-    pst_engine_close(e);
-    psti_arena_free(&arena);
-    return status;
-}
-
 /* Whether a matrix can be held as in candidate k: a Linear has no rest. */
 static int fits(const search *s, const on_path *part, int k) {
     return part->role == PSTI_ROLE_IH || s->recipe[k].of[PSTI_ROLE_IH].rest < 0;
@@ -114,21 +73,52 @@ static void hold(const search *s, psti_recipe *recipes, const on_path *part, int
     recipes[part->layer].of[part->role] = s->recipe[k].of[fits(s, part, k) ? PSTI_ROLE_IH : part->role];
 }
 
-/* Rounding does not matter to time. */
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_of_rounds(const double values[TIMED_ROUNDS]) {
+    double sorted[TIMED_ROUNDS];
+    memcpy(sorted, values, sizeof sorted);
+    qsort(sorted, TIMED_ROUNDS, sizeof *sorted, ascending);
+    return sorted[TIMED_ROUNDS / 2];
+}
+
+/* From the medians of each round: a machine that is slower for a while is so for a whole round, nearly, so what counts
+ * is each one's share of its round. */
+static void settle_times(double took[TIMED_ROUNDS][CANDIDATES], double us[CANDIDATES]) {
+    double whole[TIMED_ROUNDS] = {0}, share[TIMED_ROUNDS];
+    for (int r = 0; r < TIMED_ROUNDS; r++)
+        for (int k = 0; k < CANDIDATES; k++)
+            whole[r] += took[r][k];
+    for (int k = 0; k < CANDIDATES; k++) {
+        for (int r = 0; r < TIMED_ROUNDS; r++)
+            share[r] = took[r][k] / whole[r];
+        us[k] = median_of_rounds(share) * median_of_rounds(whole);
+    }
+}
+
+/* In turns, in some rounds. Rounding does not matter to time; programs are made anew each time, as all of them together
+ * may not fit into memory. */
 static pst_status time_candidates(search *s, psti_recipe *recipes) {
+    double took[TIMED_ROUNDS][CANDIDATES];
     pst_status status = PST_OK;
-    for (int k = 0; k < CANDIDATES && !status; k++) {
+    for (int turn = 0; turn < TIMED_ROUNDS * CANDIDATES && !status; turn++) {
+        int k = turn % CANDIDATES;
         pst_program *p = NULL;
         psti_plan plan = {.recipes = recipes, .format = candidates[k]};
         for (uint32_t i = 0; i < s->parts; i++)
             hold(s, recipes, &s->part[i], k);
-        status = psti_report(s->stage, 0.1 + 0.2 * k / CANDIDATES, "timing formats");
+        status = psti_report(s->stage, 0.1 + 0.2 * turn / (TIMED_ROUNDS * CANDIDATES), "timing formats");
         if (!status)
             status = psti_build(s->m, &plan, &(psti_stage){0}, &p);
         if (!status)
-            status = time_program(s, p, &s->us[k]);
+            status = psti_time_steps(p, &s->first->data, s->o, TIMED_STEPS, &took[turn / CANDIDATES][k]);
         pst_program_free(p);
     }
+    if (!status)
+        settle_times(took, s->us);
     return status;
 }
 
@@ -173,13 +163,29 @@ static pst_status hold_hh(search *s, psti_recipe *recipes, const psti_trial *t) 
     return status;
 }
 
+/* Whether one way to hold a matrix errs no more than another for what it is: floats are not compared. */
+static int is_finer(psti_held a, psti_held b) {
+    const psti_encoding *x = &psti_encodings[a.encoding], *y = &psti_encodings[b.encoding];
+    return x->largest && y->largest && x->bits >= y->bits && x->operand <= y->operand &&
+           (a.rest >= 0 || b.rest < 0); /* operands are numbered from the finest on */
+}
+
+/* Whether something finer takes no longer, so that candidate k needs no error. */
+static int is_pointless(const search *s, const on_path *part, int k) {
+    for (int j = 0; j < CANDIDATES; j++)
+        if (j != k && fits(s, part, j) && s->us[j] <= s->us[k] &&
+            is_finer(s->recipe[j].of[PSTI_ROLE_IH], s->recipe[k].of[PSTI_ROLE_IH]))
+            return 1;
+    return 0;
+}
+
 static pst_status find_errors(search *s, psti_recipe *recipes, const psti_trial *t) {
     pst_status status = PST_OK;
     for (uint32_t i = 0; i < s->parts; i++)
         for (int k = 0; k < CANDIDATES && !status; k++) {
             on_path *part = &s->part[i];
             part->error[k] = INFINITY;
-            if (!fits(s, part, k))
+            if (!fits(s, part, k) || is_pointless(s, part, k))
                 continue;
             hold(s, recipes, part, k);
             status = psti_report(s->stage, 0.3 + 0.3 * (i * CANDIDATES + (unsigned)k) / (s->parts * CANDIDATES),
@@ -248,6 +254,20 @@ static pst_status choose(search *s, choice **out, size_t *count) {
     }
     *out = now;
     return PST_OK;
+}
+
+/* Of those that are as fast as each other leaves the one that errs least. `all` as from choose; returns how many. */
+static size_t merge(choice *all, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; kept++) {
+        double least = all[i].us;
+        size_t last = i;
+        while (last + 1 < count && all[last + 1].us <= AS_FAST * least)
+            last++;
+        all[kept] = all[last];
+        i = last + 1;
+    }
+    return kept;
 }
 
 /* ---- trying them --------------------------------------------------------------------------------------------------
@@ -344,9 +364,18 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     return row->format ? PST_OK : PST_E_MEMORY;
 }
 
-/* Whether a choice promises so little error that it is worth a try. */
-static int hopeful(const search *s, const choice *c) {
-    return sqrt(c->error) <= HOPEFUL * allowed(s);
+/* The first choice from `from` on that promises no more than `most`, an rms error; the last one if none does. */
+static size_t next_choice(const choice *all, size_t count, size_t from, double most) {
+    while (from + 1 < count && !(sqrt(all[from].error) <= most))
+        from++;
+    return from;
+}
+
+/* What a choice must promise after one has missed the tolerance: as much less as that one missed it by. */
+static double most_after(const search *s, const choice *missed, const pst_frontier *row, double most) {
+    double by = s->o->tolerance_abs > 0 ? row->max_abs / s->o->tolerance_abs : row->relative_rms / s->o->tolerance;
+    double less = sqrt(missed->error) / by;
+    return less < most ? less : most; /* by may be NaN */
 }
 
 static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
@@ -373,18 +402,19 @@ static void tell_errors(const search *s, const choice *c, pst_program *p) {
     }
 }
 
-/* The fastest that promise to hold; if none does, those that err least. */
+/* The fastest that promise to hold. Errors may add up to more than promised: what is tried next heeds what the ones
+ * before have missed by; near the end, one that promises half of what is allowed, and then what errs least. */
 static pst_status try_all(search *s, const choice *all, size_t count, psti_recipe *recipes, pst_program **out) {
     pst_frontier rows[MOST_TRIES];
     uint32_t n = 0, chosen = MOST_TRIES;
     pst_status status = PST_OK;
-    size_t first = 0;
-    while (first + 1 < count && !hopeful(s, &all[first]))
-        first++;
-    for (size_t i = first; i < count && n < MOST_TRIES && chosen == MOST_TRIES && !status; i++) {
+    double most = HOPEFUL * allowed(s);
+    size_t next = 0;
+    while (next < count && n < MOST_TRIES && chosen == MOST_TRIES && !status) {
         pst_program *p = NULL;
-        /* what is left may be many steps of little change: the last try is what errs least */
-        size_t at = n + 1 == MOST_TRIES ? count - 1 : i;
+        if (n + 2 == MOST_TRIES)
+            most = fmin(most, allowed(s) / 2);
+        size_t at = n + 1 == MOST_TRIES ? count - 1 : next_choice(all, count, next, most);
         status = psti_report(s->stage, 0.6 + 0.4 * n / MOST_TRIES, "certifying formats");
         if (!status)
             status = try_one(s, &all[at], recipes, &rows[n], &s->arena, &p);
@@ -396,8 +426,12 @@ static pst_status try_all(search *s, const choice *all, size_t count, psti_recip
         } else {
             pst_program_free(p);
         }
-        if (!status && s->o->tried)
-            s->o->tried(s->o->user, &rows[n]);
+        if (!status) {
+            most = most_after(s, &all[at], &rows[n], most);
+            if (s->o->tried)
+                s->o->tried(s->o->user, &rows[n]);
+        }
+        next = at + 1;
         n++;
     }
     if (status)
@@ -469,7 +503,7 @@ static pst_status run(search *s, psti_recipe *recipes, pst_program **out) {
         status = find_errors(s, recipes, &short_one);
     if (!status)
         status = choose(s, &all, &count);
-    return status ? status : try_all(s, all, count, recipes, out);
+    return status ? status : try_all(s, all, merge(all, count), recipes, out);
 }
 
 pst_status psti_search(const pst_model *m, const psti_calibration *c, const psti_trial *first,

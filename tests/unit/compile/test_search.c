@@ -109,16 +109,83 @@ static void test_front(void **unused) {
     pst_model_free(m);
 }
 
-static void test_hopeful(void **unused) {
+/* A stretch in which the machine is slower, for a whole round or for a part of one, does not matter. */
+static void test_times(void **unused) {
+    (void)unused;
+    double took[TIMED_ROUNDS][CANDIDATES], us[CANDIDATES];
+    for (int r = 0; r < TIMED_ROUNDS; r++)
+        for (int k = 0; k < CANDIDATES; k++)
+            took[r][k] = (1 + k) * (r == 1 ? 1.7 : r == 3 && k < 4 ? 1.2 : 1);
+    settle_times(took, us);
+    for (int k = 0; k < CANDIDATES; k++)
+        assert_true(fabs(us[k] - (1 + k)) <= 1e-12 * us[k]);
+}
+
+static void test_merge(void **unused) {
+    (void)unused;
+    choice all[] = {{.us = 10, .error = 9},    {.us = 10.05, .error = 8}, {.us = 10.1, .error = 7},
+                    {.us = 10.15, .error = 6}, {.us = 11, .error = 5},    {.us = 12, .error = 4},
+                    {.us = 12.1, .error = 3}};
+    assert_int_equal(merge(all, 7), 4);
+    assert_true(all[0].error == 7 && all[1].error == 6 && all[2].error == 5 && all[3].error == 3);
+    assert_int_equal(merge(all, 0), 0);
+}
+
+static int index_of(const char *name) {
+    int k = 0;
+    while (strcmp(candidates[k], name) != 0)
+        k++;
+    return k;
+}
+
+/* What is coarser and no faster is left out; of a Linear, which has no rest, only for what has none. */
+static void test_pointless(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *fast, *left_out;
+    } cases[] = {{"w8r", " w8a16 w8a8 w6r w6a16 w4a16 w4r w4a8 w3r w3a8 w2r w2a8 "},
+                 {"w8a16", " w8a8 w6a16 w4a16 w4a8 w3a8 w2a8 "},
+                 {"w8a8", " w4a8 w3a8 w2a8 "},
+                 {"w4r", " w4a8 w3r w3a8 w2r w2a8 "},
+                 {"f32", ""}};
+    search s = {.parts = 0};
+    for (int k = 0; k < CANDIDATES; k++)
+        OK(psti_recipe_parse(candidates[k], "format", &s.recipe[k]));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int linear = 0; linear < 2; linear++) {
+            on_path part = {.role = linear ? PSTI_ROLE_LINEAR : PSTI_ROLE_IH};
+            for (int k = 0; k < CANDIDATES; k++) /* the coarser the faster, but for one */
+                s.us[k] = 30 - k;
+            s.us[index_of(cases[i].fast)] = 1;
+            for (int k = 0; k < CANDIDATES; k++) {
+                char word[16];
+                snprintf(word, sizeof word, " %s ", candidates[k]);
+                int rest = s.recipe[index_of(cases[i].fast)].of[PSTI_ROLE_IH].rest >= 0;
+                int expect = strstr(cases[i].left_out, word) && !(linear && rest);
+                if (is_pointless(&s, &part, k) != expect)
+                    fail_msg("%s is fast, linear %d: %s", cases[i].fast, linear, candidates[k]);
+            }
+        }
+}
+
+static void test_next(void **unused) {
     (void)unused;
     pst_compile_options relative = {.tolerance = 0.02}, absolute = {.tolerance_abs = 3e-4};
     search s = {.o = &relative, .moves = 0.5};
-    choice near = {.error = 0.0149 * 0.0149}, far = {.error = 0.0151 * 0.0151};
-    assert_true(hopeful(&s, &near) && !hopeful(&s, &far));
+    const choice all[] = {{.us = 1, .error = 16}, {.us = 2, .error = 9}, {.us = 3, .error = 4}, {.us = 4, .error = 1}};
+    assert_true(allowed(&s) == 0.01);
+    assert_int_equal(next_choice(all, 4, 0, 5), 0);
+    assert_int_equal(next_choice(all, 4, 0, 3.5), 1);
+    assert_int_equal(next_choice(all, 4, 2, 3.5), 2);
+    assert_int_equal(next_choice(all, 4, 0, 0.5), 3);
+    pst_frontier row = {.relative_rms = 0.05, .max_abs = 4.5e-4};
+    assert_true(fabs(most_after(&s, &all[0], &row, 5) - 4 / 2.5) < 1e-12);
+    assert_true(most_after(&s, &all[0], &row, 1.5) == 1.5);
+    row.relative_rms = (double)NAN;
+    assert_true(most_after(&s, &all[0], &row, 5) == 5);
     s.o = &absolute;
-    near.error = 1.49e-4 * 1.49e-4;
-    far.error = 1.51e-4 * 1.51e-4;
-    assert_true(hopeful(&s, &near) && !hopeful(&s, &far));
+    assert_true(fabs(allowed(&s) - 1e-4) < 1e-12);
+    assert_true(fabs(most_after(&s, &all[1], &row, 5) - 2) < 1e-12);
 }
 
 /* What a choice is called compiles to it. */
@@ -309,8 +376,9 @@ static void test_auto_extremes(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_front), cmocka_unit_test(test_hopeful),      cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_auto),  cmocka_unit_test(test_auto_refused), cmocka_unit_test(test_auto_extremes),
+        cmocka_unit_test(test_front),     cmocka_unit_test(test_times),        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_pointless), cmocka_unit_test(test_next),         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_auto),      cmocka_unit_test(test_auto_refused), cmocka_unit_test(test_auto_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
