@@ -68,7 +68,7 @@ static bool check_together(const arguments *a) {
     else if (a->cores && !searches)
         cli_error("--cores is for --format auto, which times formats on so many; --format is %s", a->format);
     else if (a->held_back && !a->calibrate)
-        cli_error("--held-back needs --calibrate: it is the input that nothing is chosen by");
+        cli_error("--held-back needs --calibrate: it is the input that nothing is calibrated on");
     else if (a->held_back && strcmp(a->held_back, "-") == 0 && strcmp(a->calibrate, "-") == 0)
         cli_error("--calibrate - and --held-back -: standard input can be only one of them");
     else
@@ -199,7 +199,7 @@ static int compile_to(const arguments *a, const pst_model *model, const pst_comp
     cli_progress_end();
     if (tried->lost) /* it only tells */
         cli_error("out of memory: not all formats that were tried are listed");
-    if (status != PST_OK && tried->count)
+    if (status == PST_E_TOLERANCE && cli_format_is_auto(a->format) && (tried->count || a->json))
         print_failed(a, o, tried);
     if (status != PST_OK)
         return compile_failed(a);

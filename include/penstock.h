@@ -259,8 +259,8 @@ typedef struct {
     uint32_t worst_output;               /* and of which output */
     uint32_t from_caller;                /* 1: over the caller's input; 0: over seeded noise */
     double max_abs, rms, relative_rms;
-    /* What it is over: "calibration"; "noise"; "held-back", input that nothing was chosen by; "long run", 10,000 steps
-     * of that, or of what there is; "step change", the steps right after x has jumped from one held-back input to
+    /* What it is over: "calibration"; "noise"; "held-back", input that nothing was calibrated on; "long run", 10,000
+     * steps of that, or of what there is; "step change", the steps right after x has jumped from one held-back input to
      * another; "after reset", first steps; made to hurt: "saturated", "spikes" of 1e4, "zero", "alternating", "tiny".
      */
     const char *over;
@@ -281,8 +281,8 @@ typedef struct {
     double max_abs, rms, relative_rms;  /* certified: the worse of calibration and held-back */
     uint32_t holds, chosen;             /* 1: within the tolerance; the one that was kept */
 } pst_frontier;
-/* Called with each as soon as it is tried, as pst_progress is; `tried` lives during the call. So they are known also
- * where none holds and there is no program. */
+/* Called with each once the search has ended, in the order of predicted latency, on the calling thread; `tried` lives
+ * during the call. So they are known also where none holds and there is no program. */
 typedef void (*pst_tried)(void *user, const pst_frontier *tried);
 
 /* flags of pst_compile_options. UNCERTIFIED: no certificate. NEAREST: weights are rounded to nearest, whatever the
@@ -310,7 +310,7 @@ typedef struct {
     const char *layer_formats; /* other formats of some layers: "0=w8a16;2=ih=w4r,hh=bf16"; NULL: none */
     uint32_t group; /* inputs that share a multiplier, of 2 to 4 bits: a power of two from 32 on; 0: 32 (2 bits: 64) */
     const float *held_back; /* [held_back_sequences, held_back_steps, inputs]: input to certify over that nothing is
-                               chosen by; NULL: the last fifth of the calibration, which then is no more calibrated on:
+                               calibrated on; NULL: the last fifth of the calibration, which then is no more of it:
                                of its sequences if there are 5, else of the steps of each if those are 100, else
                                nothing */
     uint64_t held_back_steps, held_back_sequences; /* sequences 0 means 1 */
@@ -323,7 +323,7 @@ typedef struct {
  * on your data). With calibration the integer formats take from it the scales of h and of x's features, the rhos of
  * rests, and round weights to the least error of the products (docs/numerics.md). o may be NULL. PST_E_TOLERANCE if a
  * tolerance was given and missed, by either certificate; the message has the figure reached. "auto" needs a tolerance:
- * it times formats on this host, tries those per matrix that promise most, and gives the fastest that holds. */
+ * it times formats on this host, tries those per matrix that promise most, and gives the fastest of them that holds. */
 PST_API pst_status pst_compile(const pst_model *m, const pst_compile_options *o, pst_program **out);
 /* The certificate made at compiling; it travels in the file. PST_E_EMPTY if there is none. */
 PST_API pst_status pst_program_certificate(const pst_program *p, pst_certificate *out);

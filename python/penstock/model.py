@@ -309,8 +309,8 @@ class Model:
         calibrate: float32 [T, inputs] or [S, T, inputs], input as it will come: the error is measured over it, and the
         integer formats take from it the scales of h and of x's features, and round weights to the least error of the
         products. None: seeded normal noise, and an error on noise is not an error on your data.
-        held_back: more of it, to certify over, that nothing is chosen by; None: the last fifth of calibrate, which then
-        is no more calibrated on.
+        held_back: more of it, to certify over, that nothing is calibrated on; None: the last fifth of calibrate, which
+        then is no more of it.
         group: inputs that share a multiplier, of 2 to 4 bits: a power of two from 32 on; None: 32 (2 bits: 64).
         nearest=True: weights are rounded to nearest, whatever the calibration says. prove=True: also certificates over
         a long run and inputs made to hurt, and the error of each matrix: Program.certificates, Program.matrices.

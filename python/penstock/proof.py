@@ -17,8 +17,8 @@ class Certificate:
     output worst_output, step worst_step of sequence worst_sequence. from_caller: measured over the caller's input;
     else over noise of `seed`.
 
-    over: what it is over: "calibration"; "noise"; "held-back", input that nothing was chosen by; where W_ih leaves a
-    rest, and with prove=True: "step change", the steps right after x has jumped from one held-back input to another,
+    over: what it is over: "calibration"; "noise"; "held-back", input that nothing was calibrated on; where W_ih leaves
+    a rest, and with prove=True: "step change", the steps right after x has jumped from one held-back input to another,
     and "after reset", first steps; and with prove=True: "long run", 10,000 steps of held-back input, or of what there
     is, and made to hurt: "saturated", "spikes" of 1e4, "zero", "alternating", "tiny". drift: rms error of the last
     tenth of the steps / that of the first tenth; nan if that is 0 or not known. constant_rms, constant_max_abs: the

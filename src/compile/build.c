@@ -26,6 +26,14 @@ pst_status psti_recipes(const pst_model *m, const char *format, const char *laye
     return status;
 }
 
+int psti_has_integers(const psti_recipe *recipes, uint32_t layers) {
+    for (uint32_t i = 0; i < layers; i++)
+        for (int role = 0; role < PSTI_ROLES; role++)
+            if (psti_encoding_scaled(recipes[i].of[role].encoding))
+                return 1;
+    return 0;
+}
+
 /* ---- scales and rests ---------------------------------------------------------------------------------------------
  */
 

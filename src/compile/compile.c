@@ -62,21 +62,12 @@ typedef struct {
     pst_program *p;
 } work;
 
-/* Whether anything is held as integers: floats take nothing from a calibration. */
-static int has_integers(const work *w) {
-    for (uint32_t i = 0; i < w->m->count; i++)
-        for (int role = 0; role < PSTI_ROLES; role++)
-            if (psti_encoding_scaled(w->recipes[i].of[role].encoding))
-                return 1;
-    return is_auto(w->o);
-}
-
 static pst_status calibrate(work *w) {
     psti_stage stage = {w->o, 0, 0.1};
     if (!w->split.calibration.sequences)
         return PST_OK;
     pst_status status = psti_check_data(w->m, &w->split.calibration, PSTI_OVER_CALIBRATION);
-    if (status || !has_integers(w))
+    if (status || !(is_auto(w->o) || psti_has_integers(w->recipes, w->m->count)))
         return status;
     status = psti_calibrate(w->m, &w->split.calibration, w->o, &stage, &w->calibration);
     if (!status)

@@ -85,6 +85,8 @@ pst_status psti_build(const pst_model *m, const psti_plan *plan, const psti_stag
 /* The recipes of the options, one a layer, from psti_allocate. */
 pst_status psti_recipes(const pst_model *m, const char *format, const char *layer_formats, uint32_t group,
                         psti_recipe **out);
+/* Whether anything is held as integers: floats take nothing from a calibration. */
+int psti_has_integers(const psti_recipe *recipes, uint32_t layers);
 
 /* ---- certificates -------------------------------------------------------------------------------------------------
  */

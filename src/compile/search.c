@@ -17,7 +17,9 @@
 #define AS_FAST 1.01    /* times that are closer are taken for the same */
 #define ERROR_STEPS 256
 #define MOST_CHOICES 256 /* kept after each layer */
-#define MOST_TRIES 8
+#define MOST_TRIES 8     /* to find one that holds; */
+#define NEIGHBOURS 4     /* and of its neighbours */
+#define MOST_ROWS (MOST_TRIES + NEIGHBOURS)
 #define HOPEFUL 1.5 /* an error promised to be so much above the tolerance is not tried */
 
 /* All W_hh together may have so much of the squared error that the tolerance allows: some 3 % of the error. */
@@ -135,9 +137,10 @@ static pst_status error_of(const search *s, const psti_recipe *recipes, const ps
     return status;
 }
 
-/* The rms error that the tolerance stands for; the largest of many errors is some 3 times that, or more. */
+/* The rms error that the tolerances stand for; the largest of many errors is some 3 times that, or more. */
 static double allowed(const search *s) {
-    return s->o->tolerance_abs > 0 ? s->o->tolerance_abs / 3 : s->o->tolerance * s->moves;
+    double most = s->o->tolerance > 0 ? s->o->tolerance * s->moves : INFINITY;
+    return s->o->tolerance_abs > 0 ? fmin(most, s->o->tolerance_abs / 3) : most;
 }
 
 /* How each W_hh is held: in the fewest bytes with which it has no more than its part of what they all may. */
@@ -345,7 +348,7 @@ static pst_status try_one(const search *s, const choice *c, psti_recipe *recipes
     psti_plan plan = {.recipes = recipes,
                       .format = format,
                       .layer_formats = *layers ? layers : NULL,
-                      .calibration = s->c,
+                      .calibration = psti_has_integers(recipes, s->m->count) ? s->c : NULL,
                       .nearest = is_nearest(s)};
     pst_status status = psti_build(s->m, &plan, &(psti_stage){0}, out);
     if (!status)
@@ -371,24 +374,44 @@ static size_t next_choice(const choice *all, size_t count, size_t from, double m
     return from;
 }
 
+/* By how many times an error is above its tolerance; below 1: it holds. Infinite where it is undefined. */
+static double miss_of(const search *s, const pst_frontier *row) {
+    double relative = s->o->tolerance > 0 ? row->relative_rms / s->o->tolerance : 0;
+    double absolute = s->o->tolerance_abs > 0 ? row->max_abs / s->o->tolerance_abs : 0;
+    return isnan(relative) || isnan(absolute) ? INFINITY : fmax(relative, absolute);
+}
+
 /* What a choice must promise after one has missed the tolerance: as much less as that one missed it by. */
 static double most_after(const search *s, const choice *missed, const pst_frontier *row, double most) {
-    double by = s->o->tolerance_abs > 0 ? row->max_abs / s->o->tolerance_abs : row->relative_rms / s->o->tolerance;
-    double less = sqrt(missed->error) / by;
-    return less < most ? less : most; /* by may be NaN */
+    double by = miss_of(s, row);
+    return isinf(by) ? most : fmin(most, sqrt(missed->error) / by);
+}
+
+/* "a relative rms error of 0.01 and a largest absolute error of 0.1", of those that have a tolerance. */
+static void tell_tolerances(const search *s, char *text, size_t n) {
+    char relative[48] = "", absolute[48] = "";
+    if (s->o->tolerance > 0)
+        snprintf(relative, sizeof relative, "a relative rms error of %g", s->o->tolerance);
+    if (s->o->tolerance_abs > 0)
+        snprintf(absolute, sizeof absolute, "a largest absolute error of %g", s->o->tolerance_abs);
+    snprintf(text, n, "%s%s%s", relative, *relative && *absolute ? " and " : "", absolute);
 }
 
 static pst_status fail_all(const search *s, const pst_frontier *rows, uint32_t n) {
     const pst_frontier *best = &rows[0];
+    char wanted[112], reached[48];
     for (uint32_t i = 1; i < n; i++)
-        if (s->o->tolerance_abs > 0 ? rows[i].max_abs < best->max_abs : rows[i].relative_rms < best->relative_rms)
+        if (miss_of(s, &rows[i]) < miss_of(s, best))
             best = &rows[i];
-    int absolute = s->o->tolerance_abs > 0;
-    return psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = absolute ? "max_abs" : "relative_rms"},
-                     "tolerance: no format tried holds %s error of %g; the best reached %g (%s%s%s, predicted %.3g us)",
-                     absolute ? "a largest absolute" : "a relative rms",
-                     absolute ? s->o->tolerance_abs : s->o->tolerance, absolute ? best->max_abs : best->relative_rms,
-                     best->format, best->layer_formats ? "; layers " : "",
+    tell_tolerances(s, wanted, sizeof wanted);
+    if (s->o->tolerance > 0 && s->o->tolerance_abs > 0)
+        snprintf(reached, sizeof reached, "%g and %g", best->relative_rms, best->max_abs);
+    else
+        snprintf(reached, sizeof reached, "%g", s->o->tolerance > 0 ? best->relative_rms : best->max_abs);
+    return psti_fail(PST_E_TOLERANCE,
+                     (psti_where){.item = "auto", .field = s->o->tolerance > 0 ? "relative_rms" : "max_abs"},
+                     "tolerance: no format tried holds %s; the best reached %s (%s%s%s, predicted %.3g us)", wanted,
+                     reached, best->format, best->layer_formats ? "; layers " : "",
                      best->layer_formats ? best->layer_formats : "", best->predicted_us);
 }
 
@@ -402,67 +425,136 @@ static void tell_errors(const search *s, const choice *c, pst_program *p) {
     }
 }
 
+/* What was tried: rows, and which choices they are of. */
+typedef struct {
+    pst_frontier row[MOST_ROWS];
+    size_t choice[MOST_ROWS];
+    uint32_t count, chosen; /* chosen: MOST_ROWS while none holds */
+} tries;
+
+/* *out: the program of the fastest that holds, so far. */
+static pst_status try_at(const search *s, const choice *all, size_t at, psti_recipe *recipes, tries *t,
+                         psti_arena *texts, pst_program **out) {
+    pst_program *p = NULL;
+    uint32_t n = t->count;
+    pst_status status = psti_report(s->stage, 0.6 + 0.4 * n / MOST_ROWS, "certifying formats");
+    if (!status)
+        status = try_one(s, &all[at], recipes, &t->row[n], texts, &p);
+    if (!status && t->row[n].holds && (t->chosen == MOST_ROWS || at < t->choice[t->chosen])) {
+        pst_program_free(*out);
+        *out = p;
+        p = NULL;
+        t->chosen = n;
+        tell_errors(s, &all[at], *out);
+    }
+    pst_program_free(p);
+    t->choice[n] = at;
+    t->count += !status;
+    return status;
+}
+
 /* The fastest that promise to hold. Errors may add up to more than promised: what is tried next heeds what the ones
  * before have missed by; near the end, one that promises half of what is allowed, and then what errs least. */
-static pst_status try_all(search *s, const choice *all, size_t count, psti_recipe *recipes, pst_program **out) {
-    pst_frontier rows[MOST_TRIES];
-    uint32_t n = 0, chosen = MOST_TRIES;
+static pst_status find_one(search *s, const choice *all, size_t count, psti_recipe *recipes, tries *t,
+                           pst_program **out) {
     pst_status status = PST_OK;
     double most = HOPEFUL * allowed(s);
     size_t next = 0;
-    while (next < count && n < MOST_TRIES && chosen == MOST_TRIES && !status) {
-        pst_program *p = NULL;
-        if (n + 2 == MOST_TRIES)
+    while (next < count && t->count < MOST_TRIES && t->chosen == MOST_ROWS && !status) {
+        if (t->count + 2 == MOST_TRIES)
             most = fmin(most, allowed(s) / 2);
-        size_t at = n + 1 == MOST_TRIES ? count - 1 : next_choice(all, count, next, most);
-        status = psti_report(s->stage, 0.6 + 0.4 * n / MOST_TRIES, "certifying formats");
+        size_t at = t->count + 1 == MOST_TRIES ? count - 1 : next_choice(all, count, next, most);
+        status = try_at(s, all, at, recipes, t, &s->arena, out);
         if (!status)
-            status = try_one(s, &all[at], recipes, &rows[n], &s->arena, &p);
-        if (!status && rows[n].holds) {
-            chosen = n;
-            rows[n].chosen = 1;
-            *out = p;
-            tell_errors(s, &all[at], p);
-        } else {
-            pst_program_free(p);
-        }
-        if (!status) {
-            most = most_after(s, &all[at], &rows[n], most);
-            if (s->o->tried)
-                s->o->tried(s->o->user, &rows[n]);
-        }
+            most = most_after(s, &all[at], &t->row[t->count - 1], most);
         next = at + 1;
-        n++;
     }
+    return status;
+}
+
+/* What a larger tolerance would buy, and what a smaller one costs: those that promise twice, four times, half and a
+ * quarter of the error. */
+static pst_status try_neighbours(search *s, const choice *all, size_t count, psti_recipe *recipes, tries *t,
+                                 pst_program **out) {
+    static const double factor[NEIGHBOURS] = {4, 2, 0.5, 0.25};
+    pst_status status = PST_OK;
+    double error = sqrt(all[t->choice[t->count - 1]].error);
+    for (int i = 0; i < NEIGHBOURS && !status; i++) {
+        size_t at = next_choice(all, count, 0, factor[i] * error);
+        int again = 0;
+        for (uint32_t n = 0; n < t->count; n++)
+            again |= t->choice[n] == at;
+        if (!again)
+            status = try_at(s, all, at, recipes, t, &s->arena, out);
+    }
+    return status;
+}
+
+static int by_prediction(const void *a, const void *b) {
+    double x = ((const pst_frontier *)a)->predicted_us, y = ((const pst_frontier *)b)->predicted_us;
+    return (x > y) - (x < y);
+}
+
+/* Rows of what was tried, with texts that live as long as the program. */
+static pst_status keep_rows(pst_program *p, const pst_frontier *rows, uint32_t n) {
+    p->frontier = psti_arena_take(&p->arena, n, sizeof *p->frontier);
+    if (!p->frontier)
+        return PST_E_MEMORY;
+    for (uint32_t i = 0; i < n; i++) {
+        pst_frontier *row = &p->frontier[i];
+        *row = rows[i];
+        row->format = psti_arena_string(&p->arena, rows[i].format);
+        if (rows[i].layer_formats)
+            row->layer_formats = psti_arena_string(&p->arena, rows[i].layer_formats);
+        if (!row->format || (rows[i].layer_formats && !row->layer_formats))
+            return PST_E_MEMORY;
+    }
+    p->frontier_count = n;
+    return PST_OK;
+}
+
+/* *out may be a program also where it fails. */
+static pst_status try_all(search *s, const choice *all, size_t count, psti_recipe *recipes, pst_program **out) {
+    tries t = {.chosen = MOST_ROWS};
+    pst_status status = find_one(s, all, count, recipes, &t, out);
+    if (!status)
+        status = try_neighbours(s, all, count, recipes, &t, out);
     if (status)
         return status;
-    if (chosen == MOST_TRIES)
-        return fail_all(s, rows, n);
-    pst_program *p = *out;
-    p->frontier = psti_arena_take(&p->arena, n, sizeof *p->frontier);
-    for (uint32_t i = 0; i < n && p->frontier; i++) {
-        p->frontier[i] = rows[i];
-        p->frontier[i].format = psti_arena_string(&p->arena, rows[i].format);
-        if (rows[i].layer_formats)
-            p->frontier[i].layer_formats = psti_arena_string(&p->arena, rows[i].layer_formats);
+    int found = t.chosen < MOST_ROWS;
+    if (found) {
+        t.row[t.chosen].chosen = 1;
+        for (uint32_t i = 0; i < s->parts; i++)
+            hold(s, recipes, &s->part[i], all[t.choice[t.chosen]].pick[i]);
     }
-    p->frontier_count = p->frontier ? n : 0;
-    return p->frontier ? PST_OK : PST_E_MEMORY;
+    qsort(t.row, t.count, sizeof *t.row, by_prediction);
+    for (uint32_t i = 0; i < t.count && s->o->tried; i++)
+        s->o->tried(s->o->user, &t.row[i]);
+    return found ? keep_rows(*out, t.row, t.count) : fail_all(s, t.row, t.count);
 }
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------
  */
 
-static pst_status prepare(search *s) {
+/* How much y moves over a trial; a failure if it does not and the tolerance is relative to that. */
+static pst_status find_moves(const search *s, const psti_trial *t, double *moves) {
     double largest;
-    pst_status status = psti_constant_errors(s->first, s->m->outputs, &s->moves, &largest);
+    pst_status status = psti_constant_errors(t, s->m->outputs, moves, &largest);
+    if (!status && s->o->tolerance > 0 && !(*moves > 0))
+        status = psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = "relative_rms"},
+                           "tolerance: relative rms error is undefined, y is constant over the %s; give an absolute "
+                           "tolerance",
+                           psti_over_name((uint32_t)t->over));
+    return status;
+}
+
+static pst_status prepare(search *s) {
+    double other;
+    pst_status status = find_moves(s, s->first, &s->moves);
+    if (!status && s->held_back)
+        status = find_moves(s, s->held_back, &other);
     if (status)
         return status;
-    if (s->o->tolerance > 0 && !(s->moves > 0))
-        return psti_fail(PST_E_TOLERANCE, (psti_where){.item = "auto", .field = "relative_rms"},
-                         "tolerance: relative rms error is undefined, y is constant over the %s; give an absolute "
-                         "tolerance",
-                         psti_over_name((uint32_t)s->first->over));
     uint32_t count = s->m->count;
     double all = 0;
     s->part = psti_arena_take(&s->arena, count, sizeof *s->part);

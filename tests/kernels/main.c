@@ -171,6 +171,10 @@ int main(int argc, char **argv) {
     }
 #include "kernels/kernels.def"
 #undef PSTI_KERNEL
+    if (passed + failed + skipped == 0) {
+        fprintf(stderr, "no kernel's name has \"%s\" in it\n", part);
+        return 2;
+    }
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;
 }

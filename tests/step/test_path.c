@@ -281,7 +281,7 @@ static int refuse(const subject *s) {
 
 static void each(void (*test)(const subject *s, const char *name)) {
     for (int which = 0; which < MODELS; which++)
-        for (int f = which % (int)sample_of(3); f < FORMATS; f += (int)sample_of(3))
+        for (int f = which % (int)sample_of(2); f < FORMATS; f += (int)sample_of(2))
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++) {
                 char name[64];
                 subject s = subject_watched(which, formats[f], cores);
@@ -443,7 +443,7 @@ static void test_no_system_call(void **unused) {
     assert_true(seen != MAP_FAILED);
     unsigned also = clock_call();
     for (int which = 0; which < MODELS; which++)
-        for (int f = which % (int)sample_of(3); f < FORMATS; f += (int)sample_of(3))
+        for (int f = which % (int)sample_of(2); f < FORMATS; f += (int)sample_of(2))
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++)
                 no_system_call(which, formats[f], cores, also);
 }
@@ -528,7 +528,7 @@ static void test_first_step(void **unused) {
         skip();
     int bad = 0;
     for (int which = 0; which < MODELS; which++)
-        for (int f = which % (int)sample_of(3); f < FORMATS; f += (int)sample_of(3))
+        for (int f = which % (int)sample_of(2); f < FORMATS; f += (int)sample_of(2))
             for (uint32_t cores = 1; cores <= most_cores(which, f); cores++) {
                 int status = first_calls_of(which, formats[f], cores);
                 assert_true(status == CALM || status == CALLED);
