@@ -133,6 +133,9 @@ typedef struct psti_part {
 /* Work that every core does in turn with the steps. Returns a status with the thread's error set. */
 typedef pst_status psti_job(psti_core *core, void *argument);
 
+/* What a test writes into a core's `held`, and the core's answer. */
+enum { PSTI_HELD = 1, PSTI_STANDS_STILL = 2 };
+
 /* One core, and its thread unless it is the caller's. Where the caller is apart it has one of these without weights. */
 struct psti_core {
     pst_engine *engine;
@@ -167,7 +170,8 @@ struct psti_core {
     char message[512];
     double measured_ns;
     /* Written by others: */
-    _Alignas(128) _Atomic uint32_t held; /* tests: stands still wherever it would wait or look for work */
+    _Alignas(128) _Atomic uint32_t held; /* tests: PSTI_HELD, it is to stand still wherever it would wait or look for
+                                            work; PSTI_STANDS_STILL, its answer; 0 lets it go on */
     /* Read by the caller. All of this step's slices that this core needs are copied. */
     _Alignas(128) _Atomic uint64_t done;
 };

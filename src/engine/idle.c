@@ -166,9 +166,10 @@ static int gives_way(const psti_idle *idle) {
     return idle->strategy == PST_IDLE_YIELD || idle->strategy == PST_IDLE_PARK;
 }
 
-static void stand_still_while_held(psti_core *core) {
-    while (atomic_load_explicit(&core->held, memory_order_acquire))
-        sched_yield();
+void psti_stand_still(psti_core *core) {
+    uint32_t asked = PSTI_HELD;
+    atomic_compare_exchange_strong(&core->held, &asked, PSTI_STANDS_STILL);
+    sched_yield();
 }
 
 /* The clock, seldom; 0 between. */
@@ -183,8 +184,8 @@ static uint64_t now_and_then(uint32_t polls, uint64_t *since) {
 
 int psti_wait_more(psti_core *core, psti_wait *w) {
     pst_engine *e = core->engine;
-    if (__builtin_expect(atomic_load_explicit(&core->held, memory_order_acquire), 0))
-        stand_still_while_held(core);
+    while (__builtin_expect(atomic_load_explicit(&core->held, memory_order_acquire), 0))
+        psti_stand_still(core);
     /* Exactly this step: a slow core may still be copying the one before, which the caller has taken as done. */
     if (w->tag && atomic_load_explicit(&e->given_up, memory_order_acquire) == w->tag)
         return 1;

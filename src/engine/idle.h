@@ -30,6 +30,8 @@ const char *psti_idle_choose(int asked, uint32_t spin_us, int alone, psti_idle *
 const char *psti_idle_name(const psti_idle *idle);
 /* Between two polls. 0: poll again; 1: the step was given up (by the caller, whose deadline this also watches). */
 int psti_wait_more(struct psti_core *core, psti_wait *w);
+/* Of a core that a test holds: says that it stands still, and gives its time slice away once. */
+void psti_stand_still(struct psti_core *core);
 /* A worker between two looks at its command line, with nothing owed. */
 void psti_idle_once(struct psti_core *core, const _Atomic uint64_t *awaited, uint64_t tag);
 /* The worker has work: its idle time is over. */

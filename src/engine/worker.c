@@ -57,7 +57,7 @@ static void serve(psti_core *core) {
         uint64_t next = core->seen + 1;
         psti_command c;
         if (__builtin_expect(atomic_load_explicit(&core->held, memory_order_acquire), 0)) {
-            sched_yield();
+            psti_stand_still(core);
         } else if (psti_command_read(e->command, next, &c)) {
             psti_idle_over(core);
             if (!execute(core, &c, next))

@@ -22,7 +22,14 @@ static inline pst_engine *engine_of(const pst_program *p, uint32_t cores, int ca
 
 /* A core stands still, wherever it is next between two things, until it is let go. */
 static inline void hold(pst_engine *e, uint32_t core, uint32_t on) {
-    atomic_store_explicit(&e->core[core]->held, on, memory_order_release);
+    atomic_store_explicit(&e->core[core]->held, on ? PSTI_HELD : 0, memory_order_release);
+}
+
+/* The same, and it does. Of a core that is not the caller's and doesn't park. */
+static inline void hold_still(pst_engine *e, uint32_t core) {
+    hold(e, core, 1);
+    while (atomic_load_explicit(&e->core[core]->held, memory_order_acquire) != PSTI_STANDS_STILL)
+        sched_yield();
 }
 
 #endif

@@ -1,7 +1,7 @@
-/* Everything at once, for half a minute: streams opened, stepped, settled, saved, restored, cloned, reset and closed in
- * an order drawn from a seed, on engines of 2 and 3 cores beside one core; random pauses; a neighbour that wants the
- * CPUs; cores that stand still for a while, some of them for longer than the deadline. Every answer and every state
- * must have one core's bits, and nothing may hang.
+/* Everything at once, for a quarter of a minute: streams opened, stepped, settled, saved, restored, cloned, reset and
+ * closed in an order drawn from a seed, on engines of 2 and 3 cores beside one core; random pauses; a neighbour that
+ * wants the CPUs; cores that stand still for a while, some of them for longer than the deadline. Every answer and every
+ * state must have one core's bits, and nothing may hang.
  *
  * PENSTOCK_SOAK_SECONDS and PENSTOCK_SOAK_STEPS: how long at most, how many steps at most. PENSTOCK_SEED: the seed. */
 #include <setjmp.h>
