@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "compile/compile.h"
+#include "host/host.h"
 
 #define TIMED_ROUNDS 3
 #define TIMED_STEPS 100 /* of a round */
@@ -75,29 +76,19 @@ static void hold(const search *s, psti_recipe *recipes, const on_path *part, int
     recipes[part->layer].of[part->role] = s->recipe[k].of[fits(s, part, k) ? PSTI_ROLE_IH : part->role];
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of_rounds(const double values[TIMED_ROUNDS]) {
-    double sorted[TIMED_ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, TIMED_ROUNDS, sizeof *sorted, ascending);
-    return sorted[TIMED_ROUNDS / 2];
-}
-
 /* From the medians of each round: a machine that is slower for a while is so for a whole round, nearly, so what counts
  * is each one's share of its round. */
 static void settle_times(double took[TIMED_ROUNDS][CANDIDATES], double us[CANDIDATES]) {
-    double whole[TIMED_ROUNDS] = {0}, share[TIMED_ROUNDS];
+    double whole[TIMED_ROUNDS] = {0}, share[TIMED_ROUNDS], sorted[TIMED_ROUNDS];
     for (int r = 0; r < TIMED_ROUNDS; r++)
         for (int k = 0; k < CANDIDATES; k++)
             whole[r] += took[r][k];
+    memcpy(sorted, whole, sizeof sorted);
+    double median = psti_host_median(sorted, TIMED_ROUNDS);
     for (int k = 0; k < CANDIDATES; k++) {
         for (int r = 0; r < TIMED_ROUNDS; r++)
             share[r] = took[r][k] / whole[r];
-        us[k] = median_of_rounds(share) * median_of_rounds(whole);
+        us[k] = psti_host_median(share, TIMED_ROUNDS) * median;
     }
 }
 

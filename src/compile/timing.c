@@ -1,16 +1,10 @@
 /* How long a step of a program takes on this host. */
-#include <stdlib.h>
-
 #include "base/status.h"
 #include "compile/compile.h"
 #include "engine/idle.h"
+#include "host/host.h"
 
 #define SPACING_NS 20000u /* of steps, at least: a settle and some rest */
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static pst_status step(pst_stream *stream, const float *x, uint32_t inputs, float *y, uint32_t outputs, double *us) {
     uint64_t begin = psti_now();
@@ -40,10 +34,8 @@ pst_status psti_time_steps(const pst_program *p, const psti_data *data, const ps
         status = pst_stream_open(e, NULL, &stream);
     for (uint32_t i = 0; i < steps && !status; i++)
         status = step(stream, data->x + i % data->steps * p->inputs, p->inputs, y, p->outputs, &took[i]);
-    if (!status) {
-        qsort(took, steps, sizeof *took, ascending);
-        *us = took[steps / 2];
-    }
+    if (!status)
+        *us = psti_host_median(took, steps);
     pst_stream_close(stream);
     pst_engine_close(e);
     psti_arena_free(&arena);

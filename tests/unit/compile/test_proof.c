@@ -6,23 +6,8 @@
 
 #include <cmocka.h>
 
-#include "support/expect.h"
-#include "support/model.h"
+#include "small.h"
 #include "support/sample.h"
-
-enum { INPUTS = 12, STEPS = 200 };
-
-static pst_model *model(void) {
-    static const model_part parts[] = {MODEL_LSTM(32), MODEL_LSTM(20), MODEL_LINEAR(3)};
-    return model_make(INPUTS, parts, 3, 3, 1);
-}
-
-static float *input(uint64_t steps) {
-    float *x = model_normals(8, steps * INPUTS);
-    for (uint64_t i = INPUTS; i < steps * INPUTS; i++)
-        x[i] = 0.9f * x[i - INPUTS] + 0.43f * x[i];
-    return x;
-}
 
 static pst_compile_options options(const char *format, const float *x) {
     pst_compile_options o;
@@ -31,13 +16,6 @@ static pst_compile_options options(const char *format, const float *x) {
     o.calibration = x;
     o.steps = x ? STEPS : 0;
     return o;
-}
-
-static uint64_t hash_of(const pst_program *p) {
-    pst_info info;
-    PST_INIT(info);
-    OK(pst_program_get_info(p, &info));
-    return info.hash;
 }
 
 static const char *const all[] = {"held-back", "step change", "after reset", "long run", "saturated",
