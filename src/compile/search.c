@@ -23,7 +23,7 @@
 #define MOST_ROWS (MOST_TRIES + NEIGHBOURS)
 #define HOPEFUL 1.5 /* an error promised to be so much above the tolerance is not tried */
 
-/* All W_hh together may have so much of the squared error that the tolerance allows: some 3 % of the error. */
+/* All W_hh together may have so much of the squared error that the tolerance allows: they add some 3 % to the error. */
 #define SHARE_OF_HH 0.0625
 
 /* What is chosen among for W_ih, and those that are encodings for a Linear; what takes as long as another and errs more
